@@ -1,0 +1,46 @@
+# What a person types. `make help` lists it. Everything lives in .venv; nothing else is installed.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+MEMBERS := $(sort $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml services/*/pyproject.toml)))
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check bench behaviour pin clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+install: $(VENV)/.installed ## make .venv with everything, versions pinned by hash
+
+$(VENV)/.installed: requirements-dev.txt $(addsuffix /pyproject.toml,$(MEMBERS))
+	@$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11))" || { echo "Python 3.11 or newer is needed; name it with: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS))
+	@touch $@
+
+demo: install ## carry one task from To Analyse to done on this machine
+	$(BIN)/conveyor demo
+
+test: install ## every test that needs no Docker and no browser
+	$(BIN)/python -m pytest -n 2 -m "not docker and not slow"
+
+check: install ## style, types, directions of imports, shape of the house
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/architecture
+
+bench: install ## the figures: one JSON object a line
+	$(BIN)/python -m tests.benchmarks
+
+behaviour: install ## every row of docs/behaviour.md with the tests that prove it
+	$(BIN)/python tests/architecture/behaviour_report.py
+
+pin: install ## compile the requirements files anew (hashes, no index host)
+	$(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements.in -o requirements.txt
+	$(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements-dev.in -c requirements.txt -o requirements-dev.txt
+
+clean: ## remove .venv, caches and the demo's data
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .conveyor

@@ -1,0 +1,1 @@
+"""Whom Conveyor talks to: Plane, Gitea, chat targets, agent CLIs."""

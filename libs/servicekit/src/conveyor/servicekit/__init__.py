@@ -1,0 +1,1 @@
+"""How a Conveyor service lives: bus, lifecycle, settings, logs, health, metrics."""

@@ -1,0 +1,1 @@
+"""The `conveyor` command: up, demo, and the operator's commands."""

@@ -1,0 +1,1 @@
+"""Finds what webhooks lost and publishes it again."""

@@ -1,0 +1,1 @@
+"""Run commands in, agents spawned, one outcome each."""

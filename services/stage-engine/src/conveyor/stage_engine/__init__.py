@@ -1,0 +1,1 @@
+"""Events in, transitions and commands out."""
