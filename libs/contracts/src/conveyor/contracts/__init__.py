@@ -1,1 +1,1 @@
-"""What Conveyor's services say to each other: events, commands, task, pipeline, subjects, streams, codec."""
+"""What Conveyor's services say to each other: events, commands, task, pipeline, subjects, streams and codec."""

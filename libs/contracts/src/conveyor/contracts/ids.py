@@ -1,0 +1,66 @@
+"""Ids that derive from content, so that twice is once: whoever says the same thing names it alike."""
+
+import hashlib
+import json
+import re
+from datetime import UTC, datetime
+
+_KEY = re.compile(r"[A-Z][A-Z0-9_]{0,19}-[1-9][0-9]{0,8}")
+_PROJECT = re.compile(r"[a-z][a-z0-9-]{0,39}")
+_SLUG_GAP = re.compile(r"[^a-z0-9]+")
+SLUG_CHARS = 40
+
+
+def digest(*parts: str) -> str:
+    """Return 32 hex characters (128 bits of SHA-256) that stand for these parts, in this order."""
+    return hashlib.sha256(json.dumps(parts, ensure_ascii=True).encode()).hexdigest()[:32]
+
+
+def stamp(at: datetime) -> str:
+    """Return an aware time as UTC text with microseconds, the one spelling used inside ids."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def event_id(source: str, object_id: str, field: str, value: str, at: datetime | None) -> str:
+    """Name a fact by its content: who says it, of what, which field, its new value, and the source's own time.
+
+    `at` is None where the source gives no time of its own; the fact is then one for ever.
+    """
+    return digest(source, object_id, field, value, stamp(at) if at else "")
+
+
+def command_id(project: str, key: str, revision: int, position: int) -> str:
+    """Name a command by the transition that ordered it; unique, because a task's revisions are."""
+    return f"{project}-{key}-{revision}-{position}"
+
+
+def run_id(project: str, key: str, revision: int) -> str:
+    """Name a run by the transition that started it: every attempt is a run of its own, so an old one is fenced."""
+    return f"{project}-{key}-r{revision}"
+
+
+def is_key(text: str) -> bool:
+    """Whether this is a tracker key such as SHOP-12."""
+    return _KEY.fullmatch(text) is not None
+
+
+def is_project(text: str) -> bool:
+    """Whether this may name a project: lower-case letters, digits and dashes, 40 at most (one subject token)."""
+    return _PROJECT.fullmatch(text) is not None
+
+
+def slug(title: str) -> str:
+    """Return a title as the tail of a branch name: lower-case ASCII words joined by dashes, 40 characters at most."""
+    text = _SLUG_GAP.sub("-", title.lower().encode("ascii", "ignore").decode()).strip("-")
+    return text[:SLUG_CHARS].rstrip("-") or "task"
+
+
+def branch_name(key: str, title: str) -> str:
+    """Return the branch of a task, `feature/<key>-<slug>` (SE-5)."""
+    return f"feature/{key}-{slug(title)}"
+
+
+def key_of_branch(branch: str) -> str:
+    """Return the tracker key that a branch of ours names, or an empty string for any other branch."""
+    match = re.match(rf"(?:refs/heads/)?feature/({_KEY.pattern})(?:-|$)", branch)
+    return match.group(1) if match else ""

@@ -1,0 +1,28 @@
+"""A project: what ties one tracker project to one repository and one pipeline. Read from the configuration file."""
+
+from msgspec import Struct
+
+
+class Project(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One `[[project]]` of the configuration."""
+
+    name: str
+    """Lower-case letters, digits and dashes; one token of every subject."""
+    tracker_project_id: str
+    """The tracker's own id of the project (Plane: a UUID)."""
+    identifier: str
+    """The prefix of its issue keys, such as SHOP in SHOP-12."""
+    repository: str
+    """`owner/name` on the forge."""
+    target_branch: str = "main"
+    pipeline: str = "default"
+    approvers: tuple[str, ...] = ("role:member", "role:admin")
+    """Who may approve, reject and answer: `role:<role>` or a display name; guests and the bot never (SE-7)."""
+    required_contexts: tuple[str, ...] = ()
+    """CI contexts that must be green; empty: whatever contexts report, all of them."""
+    ci: bool = True
+    """Whether CI reports commit statuses on this repository; without it `ci_green` passes with that reason."""
+    health_url: str = ""
+    """What the post-deploy monitor asks; empty: no monitor."""
+    start_statuses: tuple[str, ...] = ("To Analyse", "In Progress")
+    """The status that starts a task: the first of these that the project has (SE-5)."""
