@@ -26,16 +26,16 @@ class Head(Struct):
     v: int = 1
 
 
-def _types_of(module: Any) -> dict[str, type[Struct]]:
+def _types_of(module: Any, abstract: type[Struct]) -> dict[str, type[Struct]]:
     return {
         name: found
         for name, found in vars(module).items()
-        if isinstance(found, type) and issubclass(found, Struct) and found.__struct_config__.tag == name
+        if isinstance(found, type) and issubclass(found, abstract) and found is not abstract
     }
 
 
-_EVENTS = _types_of(events)
-_COMMANDS = _types_of(commands)
+_EVENTS = _types_of(events, events.Event)
+_COMMANDS = _types_of(commands, commands.Command)
 TYPES: dict[str, type[Struct]] = {**_EVENTS, **_COMMANDS, "TaskRecord": TaskRecord}
 """Every message type by the name it has on the wire."""
 

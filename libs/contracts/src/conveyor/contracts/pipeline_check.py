@@ -54,7 +54,7 @@ def problems_of(pipeline: Pipeline, checks: tuple[str, ...] = CHECKS) -> Iterato
         if names.count(name) > 1:
             yield f"stages: {name!r} stands more than once; names must differ"
     if "{key}" not in pipeline.docs_dir:
-        yield f"docs_dir: expected {{key}} in it, so that tasks do not overwrite each other; it is {pipeline.docs_dir!r}"
+        yield f"docs_dir: expected {{key}} in it, or tasks overwrite each other; it is {pipeline.docs_dir!r}"
     if pipeline.failure_attempts < 1 or pipeline.transient_attempts < 1:
         yield "failure_attempts, transient_attempts: expected at least 1 each"
     for stage in pipeline.stages:
@@ -74,11 +74,16 @@ def _problems_of_stage(pipeline: Pipeline, stage: Stage, checks: tuple[str, ...]
         yield f"{place}.timeout_s: expected at least 1 second, it is {stage.timeout_s}"
     if stage.monitor_s < 0:
         yield f"{place}.monitor_s: expected 0 or more seconds, it is {stage.monitor_s}"
-    if stage.rejected_to and pipeline.stage(stage.rejected_to) is None:
-        yield f"{place}.rejected_to: no stage is called {stage.rejected_to!r}"
-    elif pipeline.index(stage.rejected_to or stage.name) > pipeline.index(stage.name):
-        yield f"{place}.rejected_to: {stage.rejected_to!r} comes later; a rejection goes back"
+    if stage.rejected_to:
+        yield from _problems_of_way_back(pipeline, stage, stage.rejected_to, f"{place}.rejected_to")
     yield from _problems_of_edges(pipeline, stage)
+
+
+def _problems_of_way_back(pipeline: Pipeline, stage: Stage, to: str, place: str) -> Iterator[str]:
+    if pipeline.stage(to) is None:
+        yield f"{place}: no stage is called {to!r}"
+    elif pipeline.index(to) > pipeline.index(stage.name):
+        yield f"{place}: {to!r} comes later; the way is back (or to the stage itself)"
 
 
 def _problems_of_edges(pipeline: Pipeline, stage: Stage) -> Iterator[str]:
@@ -90,9 +95,6 @@ def _problems_of_edges(pipeline: Pipeline, stage: Stage) -> Iterator[str]:
         seen.add(edge.on)
         if edge.on not in (*stage.gate, *(EFFECT_CHECKS if stage.entry else ())):
             yield f"{place}: this stage's gate has no such check, so the edge can never be taken"
-        if pipeline.stage(edge.to) is None:
-            yield f"{place}.to: no stage is called {edge.to!r}"
-        elif pipeline.index(edge.to) > pipeline.index(stage.name):
-            yield f"{place}.to: {edge.to!r} comes later; a rollback goes back (or to the stage itself)"
+        yield from _problems_of_way_back(pipeline, stage, edge.to, f"{place}.to")
         if not 1 <= edge.cap <= 100:
             yield f"{place}.cap: expected 1 to 100, so that the loop ends; it is {edge.cap}"
