@@ -234,6 +234,8 @@ class EffectFinished(Event, frozen=True, kw_only=True, tag=True):
 class Nudged(Event, frozen=True, kw_only=True, tag=True):
     """The reconciler saw that something this task's gate reads differs from what its last evaluation saw (RC-4)."""
 
+    gate_id: str
+    """The evaluation it saw; an older one makes the nudge void."""
     reason: str
 
 

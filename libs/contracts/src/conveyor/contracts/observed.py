@@ -35,6 +35,18 @@ class TrackerIssue(Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
+class TrackerComment(Struct, frozen=True, kw_only=True):
+    """One comment as the tracker lists it; `actor_id` is what its writer claimed, `is_ours` too."""
+
+    comment_id: str
+    actor_id: str
+    text: str
+    at: datetime
+    """When it was first written."""
+    is_edited: bool = False
+    is_ours: bool = False
+
+
 class StateChange(Struct, frozen=True, kw_only=True):
     """The latest move of an issue into its present status, from its activity list."""
 

@@ -53,6 +53,8 @@ class Pipeline(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     agent: str = "claude"
     docs_dir: str = "docs/tasks/{key}"
     approvers: tuple[str, ...] = ("role:member", "role:admin")
+    rework_cap: int = 3
+    """Rollbacks that changes requested on the pull request may cause (SE-10, SE-11)."""
     failure_attempts: int = 2
     transient_attempts: int = 5
     transient_first_s: float = 10.0
@@ -62,6 +64,10 @@ class Pipeline(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     def stage(self, name: str) -> Stage | None:
         """Return the stage of this name; None for created, done, cancelled and unknown ones."""
         return next((stage for stage in self.stages if stage.name == name), None)
+
+    def agent_of(self, stage: Stage) -> str:
+        """Return the configured agent that plays this stage's role."""
+        return stage.agent or self.agent
 
     def index(self, name: str) -> int:
         """Return the place of a stage in the line, from 0; -1 for created, the number of stages for any other."""

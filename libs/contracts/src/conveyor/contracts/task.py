@@ -86,6 +86,8 @@ class Task(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When it entered its present stage; a verdict given earlier is ignored (SE-7)."""
     branch: str
     waiting: Waiting = Waiting.NOTHING
+    since: datetime | None = None
+    """When it began to wait for what it waits for."""
     awaiting: str = ""
     """The command id of the effect it waits for."""
     head: str = ""
@@ -98,6 +100,8 @@ class Task(Struct, frozen=True, kw_only=True, omit_defaults=True):
     changed: bool = False
     """Whether a run of the present stage changed the tree."""
     gate: GateWatch | None = None
+    facts: dict[str, str] = {}
+    """What was already acted upon at this head: context -> state, `review/<who>` -> verdict."""
     instructions: str = ""
     """What the next run must answer to."""
     session_ids: dict[str, str] = {}

@@ -1,0 +1,156 @@
+"""What a gate found, and how its answer moves the task: on, back, or to whom it waits for."""
+
+from msgspec import structs
+
+from conveyor.contracts.commands import CheckHealth, GateCause, Level
+from conveyor.contracts.events import CheckResult, GateEvaluated, GateState, Nudged
+from conveyor.contracts.outcomes import Outcome, OutcomeKind, OutcomeReason
+from conveyor.contracts.pipeline import Pipeline
+from conveyor.contracts.task import GateWatch, Task, Waiting
+from conveyor.contracts.transition import Transition
+from conveyor.stage_engine.core import moves, words
+from conveyor.stage_engine.core.draft import Draft, ignore
+from conveyor.stage_engine.core.runs import fail_attempt
+
+ASKS_A_PERSON = frozenset({"analysis_approved", "review_approved"})
+"""Checks that are pending until a person speaks; people are asked once."""
+_TRACKER_DECIDES = frozenset({"analysis_complete", "analysis_approved"})
+"""Checks whose answer comes from a person in the tracker, not from the forge."""
+_LOUD = frozenset({GateCause.PERSON, GateCause.WEBHOOK})
+_PASSED = CheckResult(check="", state=GateState.PASSED)
+
+
+def settle(pipeline: Pipeline, task: Task, event: GateEvaluated) -> Transition:
+    """Take the answer of the evaluation that is out; any other is stale."""
+    gate = task.gate
+    if gate is None or task.waiting is not Waiting.GATE or gate.gate_id != event.gate_id:
+        return ignore(task, f"stale gate {event.gate_id}")
+    draft = Draft(pipeline, task, event)
+    if gate.look_again:
+        draft.note("something changed meanwhile: looks again")
+        moves.evaluate(draft, gate.cause)
+        return draft.finish()
+    found = next((result for result in event.results if result.state is not GateState.PASSED), _PASSED)
+    draft.note(f"gate of {task.stage}: {found.state}" + (f" ({found.check}: {found.reason})" if found.check else ""))
+    draft.change(gate=structs.replace(gate, state=found.state, check=found.check, reason=_short(found.reason)))
+    _act_on(draft, gate.cause, found)
+    return draft.finish()
+
+
+def _act_on(draft: Draft, cause: GateCause, found: CheckResult) -> None:
+    match found.state:
+        case GateState.PASSED:
+            _pass(draft)
+        case GateState.PENDING:
+            _wait(draft, cause, found)
+        case GateState.QUESTIONS:
+            _ask(draft, cause, found)
+        case GateState.REJECTED:
+            _reject(draft, cause, found)
+        case GateState.BROKEN:
+            _mend(draft, cause, found)
+
+
+def _pass(draft: Draft) -> None:
+    draft.change(escalation="")
+    if draft.stage.monitor_s and draft.task.awaiting == "":
+        command = draft.order(CheckHealth, window_s=draft.stage.monitor_s)
+        moves.show(draft, "monitoring")
+        draft.change(waiting=Waiting.EFFECT, awaiting=command.command_id)
+    else:
+        moves.advance(draft)
+
+
+def _wait(draft: Draft, cause: GateCause, found: CheckResult) -> None:
+    draft.change(waiting=_whom(found))
+    if found.check in ASKS_A_PERSON and _announce(draft, found.reason or found.check):
+        moves.show(draft, "in_review")
+        moves.comment(draft, words.ask_approval(draft.task.stage))
+        moves.notify(draft, f"{draft.task.stage} is ready for approval.")
+    elif cause is GateCause.PERSON and found.check not in ASKS_A_PERSON:
+        _tell_failure(draft, found)
+
+
+def _ask(draft: Draft, cause: GateCause, found: CheckResult) -> None:
+    draft.change(waiting=Waiting.ANSWER)
+    if cause is GateCause.AGENT or _announce(draft, found.reason):
+        moves.show(draft, "needs_input")
+        moves.comment(draft, words.questions(found.evidence.get("questions", found.reason)))
+        moves.notify(draft, "has questions.", Level.WARNING)
+
+
+def _reject(draft: Draft, cause: GateCause, found: CheckResult) -> None:
+    edge = next((edge for edge in draft.stage.edges if edge.on == found.check), None)
+    if cause in (GateCause.PERSON, GateCause.NUDGE):
+        draft.change(waiting=_whom(found))
+        _tell_failure(draft, found, loud=cause is GateCause.PERSON)
+    elif edge is None:
+        moves.escalate(draft, f"{found.check} said no: {found.reason}")
+    else:
+        moves.roll_back(draft, edge, found.reason)
+
+
+def _mend(draft: Draft, cause: GateCause, found: CheckResult) -> None:
+    if cause is not GateCause.AGENT:
+        draft.change(waiting=_whom(found))
+        _tell_failure(draft, found, loud=cause in _LOUD)
+    elif draft.stage.retry_broken:
+        attempt = draft.task.budget.failures + 1
+        draft.change(instructions=words.clip(f"The last run was not accepted: {found.reason}", words.INSTRUCTION_CHARS))
+        outcome = Outcome(kind=OutcomeKind.FAILED, reason=OutcomeReason.AGENT_ERROR, detail=found.reason)
+        fail_attempt(draft, attempt, outcome)
+    else:
+        draft.change(waiting=Waiting.PERSON)
+        _tell_failure(draft, found)
+
+
+def _whom(found: CheckResult) -> Waiting:
+    return Waiting.PERSON if found.check in _TRACKER_DECIDES else Waiting.FACTS
+
+
+def _tell_failure(draft: Draft, found: CheckResult, *, loud: bool = True) -> None:
+    if loud and _announce(draft, found.reason):
+        moves.comment(draft, words.gate_failed(draft.task.stage, found.reason))
+        moves.notify(draft, words.gate_failed(draft.task.stage, found.reason), Level.WARNING)
+
+
+def _announce(draft: Draft, reason: str) -> bool:
+    """Whether this reason has yet to be told; from now on it counts as told (SE-12)."""
+    gate = draft.task.gate
+    if gate is None or gate.announced == _short(reason):
+        return False
+    draft.change(gate=structs.replace(gate, announced=_short(reason)))
+    return True
+
+
+def _short(reason: str) -> str:
+    return words.clip(reason, words.CONFLICT_CHARS)
+
+
+def nudge(pipeline: Pipeline, task: Task, event: Nudged) -> Transition:
+    """Look again, quietly: something the gate reads differs, or its last evaluation never came back (RC-4)."""
+    gate = task.gate
+    if task.is_escalated:
+        return ignore(task, "escalated: a person has to act")
+    if gate is None or task.waiting not in (Waiting.FACTS, Waiting.GATE):
+        return ignore(task, f"nothing to look at while the task waits for {task.waiting or 'nothing'}")
+    if gate.gate_id != event.gate_id:
+        return ignore(task, "the gate was looked at since")
+    draft = Draft(pipeline, task, event)
+    draft.note(f"nudged: {event.reason}")
+    moves.evaluate(draft, gate.cause if task.waiting is Waiting.GATE else GateCause.NUDGE)
+    return draft.finish()
+
+
+def look(draft: Draft) -> None:
+    """Something the gate reads has changed: have it looked at, or looked at once more when an evaluation is out."""
+    task = draft.task
+    if task.waiting is Waiting.FACTS:
+        moves.evaluate(draft, GateCause.WEBHOOK)
+    elif task.waiting is Waiting.GATE and task.gate is not None:
+        draft.change(gate=structs.replace(task.gate, look_again=True))
+
+
+def watches(task: Task) -> GateWatch | None:
+    """Return the gate while the task waits for it or for what it reads; else None."""
+    return task.gate if task.waiting in (Waiting.FACTS, Waiting.GATE) else None
