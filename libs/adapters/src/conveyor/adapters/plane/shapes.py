@@ -1,0 +1,81 @@
+"""What we read of Plane's REST answers; unknown fields are ignored."""
+
+from datetime import datetime
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+Time = Annotated[datetime, Meta(tz=True)]
+
+
+class UserRow(Struct, frozen=True):
+    """A person; `role` stands in the workspace's list only: 20 admin, 15 member, 5 guest."""
+
+    id: str
+    display_name: str = ""
+    role: int = 0
+
+
+class ProjectRow(Struct, frozen=True):
+    """A project; `identifier` is the prefix of its keys."""
+
+    id: str
+    identifier: str
+
+
+class StateRow(Struct, frozen=True):
+    """A status."""
+
+    id: str
+    name: str
+    group: str
+
+
+class IssueRow(Struct, frozen=True):
+    """An issue; `state` is an id here, an object only in webhooks."""
+
+    id: str
+    name: str
+    sequence_id: int
+    state: str | None
+    project: str
+    created_at: Time
+    updated_at: Time
+    description_html: str | None = None
+
+
+class CommentRow(Struct, frozen=True):
+    """A comment; `actor` can be set by a caller, so it proves nothing."""
+
+    id: str
+    created_at: Time
+    comment_html: str | None = None
+    actor: str | None = None
+    edited_at: Time | None = None
+    external_source: str | None = None
+
+
+class ActivityRow(Struct, frozen=True):
+    """One change of an issue; values are names, identifiers are ids, the actor is the key's or session's owner."""
+
+    id: str
+    created_at: Time
+    field: str | None = None
+    new_identifier: str | None = None
+    actor: str | None = None
+
+
+class RelatedRow(Struct, frozen=True):
+    """The other end of a relation."""
+
+    issue_id: str
+
+
+class RelationRows(Struct, frozen=True):
+    """An issue's relations, of which we read one."""
+
+    blocked_by: list[RelatedRow] = []
+
+
+class Anything(Struct, frozen=True):
+    """An answer of which we need nothing but that it is an object."""
