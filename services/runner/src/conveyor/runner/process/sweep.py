@@ -1,0 +1,48 @@
+"""Finds what a run left behind: every process that carries its id in the environment, whatever session it moved to.
+
+A process that clears its own environment is not found; a pid namespace (the sandbox) closes that gap.
+"""
+
+import os
+import signal
+from pathlib import Path
+
+VARIABLE = "CONVEYOR_RUN_ID"
+_PROC = Path("/proc")
+_ROUNDS = 50
+
+
+def members(run_id: str) -> list[int]:
+    """Return the ids of living processes that carry this run's id, our own process excluded."""
+    entry = f"{VARIABLE}={run_id}".encode()
+    found = []
+    for folder in _PROC.iterdir():
+        if not folder.name.isdigit() or int(folder.name) == os.getpid():
+            continue
+        try:
+            environment = (folder / "environ").read_bytes()
+        except OSError:  # it ended meanwhile, or is somebody else's
+            continue
+        if entry in environment.split(b"\0"):
+            found.append(int(folder.name))
+    return found
+
+
+def sweep(run_id: str) -> int:
+    """Kill every process of this run and return how many there were; repeated, since the dying may still fork."""
+    killed: set[int] = set()
+    for _ in range(_ROUNDS):
+        alive = members(run_id)
+        if not alive:
+            break
+        for process_id in alive:
+            _kill(process_id)
+        killed.update(alive)
+    return len(killed)
+
+
+def _kill(process_id: int) -> None:
+    try:
+        os.kill(process_id, signal.SIGKILL)
+    except ProcessLookupError:
+        return
