@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,12 +65,23 @@ class Answer:
 Handler = Callable[[Call], Answer]
 
 
+@dataclass(frozen=True)
+class Asked:
+    """One request as it was answered."""
+
+    method: str
+    path: str
+    status: int
+
+
 @dataclass
 class Door:
-    """What all routes share."""
+    """What all routes share; `troubles` are statuses that the next requests are answered with, whatever they ask."""
 
     tracker: Tracker
     limiter: Limiter
+    log: list[Asked] = field(default_factory=list)
+    troubles: deque[int] = field(default_factory=deque)
 
     def view(self, role: int = MEMBER, **handlers: Handler) -> "View":
         """A route that answers these methods; `role` is what a change needs, reading needs any."""
@@ -85,9 +97,11 @@ class View:
     role: int = MEMBER
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, then let the worker that writes history run."""
         request = Request(scope, receive)
         headers = {"Allow": ", ".join(self.handlers)}
         try:
+            self._trouble()
             user = self._user(request)
             self._permit(user, request)
             headers |= self._admit(user)
@@ -95,8 +109,13 @@ class View:
         except RefusalError as refusal:
             answer = Answer(refusal.body, refusal.status)
             headers |= refusal.headers
+        self.door.log.append(Asked(request.method, request.url.path, answer.status))
         await rendered(answer, headers)(scope, receive, send)
         self.door.tracker.settle()
+
+    def _trouble(self) -> None:
+        if self.door.troubles:
+            raise RefusalError(self.door.troubles.popleft(), {"error": "an ordered fault"})
 
     def _user(self, request: Request) -> User:
         key = request.headers.get("x-api-key")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from conveyor.simulator.plane import history, markup, shapes
+from conveyor.simulator.plane.catalogue import Catalogue
 from conveyor.simulator.plane.happenings import Happening
 from conveyor.simulator.plane.history import Line
 from conveyor.simulator.plane.world import MEMBER, Activity, Comment, Issue, Project, Relation, User, World
@@ -22,12 +23,11 @@ MIRRORED = {"blocking": "blocked_by", "start_after": "start_before", "finish_aft
 SYMMETRIC = ("duplicate", "relates_to")
 
 
-class Tracker:
+class Tracker(Catalogue):
     """The rules of change. Nothing here checks permissions or input: REST does."""
 
     def __init__(self, world: World, tell: Callable[[Happening], None]) -> None:
-        self.world = world
-        self._tell = tell
+        super().__init__(world, tell)
         self._afterthoughts: deque[Callable[[], None]] = deque()
         self._held = False
 

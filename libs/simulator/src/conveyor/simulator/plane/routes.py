@@ -1,0 +1,81 @@
+"""The table of REST routes, and what Django does with addresses: slashes appended by redirect, one body for no page."""
+
+from collections.abc import Iterable
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Match, Route
+from starlette.types import Scope
+
+from conveyor.simulator.plane import rest_issues as issues
+from conveyor.simulator.plane import rest_project as projects
+from conveyor.simulator.plane import rest_threads as threads
+from conveyor.simulator.plane.door import Answer, Door, View, rendered
+from conveyor.simulator.plane.world import GUEST
+
+WORKSPACE = "/api/v1/workspaces/{slug}"
+PROJECT = WORKSPACE + "/projects/{project_id:uuid}"
+
+
+def application(door: Door, more: Iterable[BaseRoute] = ()) -> Starlette:
+    """The whole API as one application, with more routes where wanted."""
+    table = [*_project_routes(door).items()]
+    for noun in ("issues", "work-items"):
+        table += _issue_routes(door, noun).items()
+    table.append((PROJECT + "/work-items/{issue_id:uuid}/relations/", _relations(door)))
+    routes: list[BaseRoute] = [*(Route(path, view) for path, view in table), *more]
+
+    async def no_page(request: Request, _error: Exception) -> Response:
+        if not request.url.path.endswith("/") and _leads_somewhere(routes, request.scope):
+            query = f"?{request.url.query}" if request.url.query else ""
+            return RedirectResponse(request.url.path + "/" + query, 301)
+        return rendered(Answer(None, 404), {})
+
+    app = Starlette(routes=routes, exception_handlers={404: no_page})
+    app.router.redirect_slashes = False
+    return app
+
+
+def _leads_somewhere(routes: list[BaseRoute], scope: Scope) -> bool:
+    slashed = {**scope, "path": scope["path"] + "/"}
+    return any(route.matches(slashed)[0] is Match.FULL for route in routes)
+
+
+def _project_routes(door: Door) -> dict[str, View]:
+    members = door.view(get=projects.project_members, post=projects.add_project_member)
+    return {
+        "/api/v1/users/me/": door.view(get=projects.me),
+        WORKSPACE + "/members/": door.view(get=projects.workspace_members),
+        WORKSPACE + "/projects/": door.view(get=projects.list_projects, post=projects.create_project),
+        PROJECT + "/": door.view(get=projects.get_project, delete=projects.delete_project),
+        PROJECT + "/members/": members,
+        PROJECT + "/project-members/": members,
+        PROJECT + "/states/": door.view(get=projects.list_states, post=projects.create_state),
+        PROJECT + "/states/{state_id:uuid}/": door.view(
+            get=projects.get_state, patch=projects.patch_state, delete=projects.delete_state
+        ),
+        PROJECT + "/labels/": door.view(get=projects.list_labels, post=projects.create_label),
+        PROJECT + "/labels/{label_id:uuid}/": door.view(get=projects.get_label, delete=projects.delete_label),
+    }
+
+
+def _issue_routes(door: Door, noun: str) -> dict[str, View]:
+    one = PROJECT + f"/{noun}/{{issue_id:uuid}}"
+    return {
+        WORKSPACE + f"/{noun}/search/": door.view(get=issues.search),
+        WORKSPACE + f"/{noun}/{{key}}/": door.view(get=issues.get_by_key),
+        PROJECT + f"/{noun}/": door.view(get=issues.list_issues, post=issues.create_issue),
+        one + "/": door.view(get=issues.get_issue, patch=issues.patch_issue, delete=issues.delete_issue),
+        one + "/comments/": door.view(GUEST, get=threads.list_comments, post=threads.create_comment),
+        one + "/comments/{comment_id:uuid}/": door.view(
+            GUEST, get=threads.get_comment, patch=threads.patch_comment, delete=threads.delete_comment
+        ),
+        one + "/activities/": door.view(get=threads.list_activities),
+        one + "/activities/{activity_id:uuid}/": door.view(get=threads.get_activity),
+    }
+
+
+def _relations(door: Door) -> View:
+    """Only under work-items, and without any way to delete one."""
+    return door.view(get=threads.list_relations, post=threads.create_relations)
