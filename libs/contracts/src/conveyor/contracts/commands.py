@@ -48,6 +48,8 @@ class StartRun(Command, frozen=True, kw_only=True, tag=True):
     docs_dir: str = ""
     documents: tuple[str, ...] = ()
     """The documents this stage has to leave, relative to `docs_dir`."""
+    clears: tuple[str, ...] = ()
+    """Documents that must be written by this very run: what an earlier one left is removed before it begins."""
     instructions: str = ""
     """What this run must answer to: review findings, a person's reason, an answer."""
     session_id: str = ""

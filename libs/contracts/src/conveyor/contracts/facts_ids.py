@@ -52,7 +52,7 @@ def commit_status(repository: str, sha: str, context: str, state: str, at: datet
 
 
 def commit_status_missed(repository: str, sha: str, state: str, gate_id: str) -> str:
-    """Name a combined CI state that the last evaluation did not see; polls give no time, so that evaluation names it."""
+    """Name a combined CI state that the last evaluation did not see; polls give no time, so its id does."""
     return event_id(GITEA, f"{repository}@{sha}", f"missed:{gate_id}", state, None)
 
 

@@ -31,6 +31,8 @@ class Stage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     """The logical status key shown while the agent works; empty: the stage's name."""
     documents: tuple[str, ...] = ()
     """What the agent has to leave in the task's document folder."""
+    verdicts: tuple[str, ...] = ()
+    """Documents that speak for one run only: an earlier run's are removed before the agent starts."""
     entry: str = ""
     """`merge`, or empty: what has to be done before the agent starts."""
     timeout_s: int = 1800

@@ -107,3 +107,11 @@ def dead(stream: str, subject: str) -> str:
 def run_control(run_id: str) -> str:
     """Where the owner of a run answers questions about it, over core NATS: `ctl.run.<run_id>`."""
     return f"ctl.run.{run_id}"
+
+
+def address_of(subject: str) -> tuple[str, str]:
+    """Return project and key of an event, task or log subject; both empty when it is none."""
+    tokens = subject.split(".")
+    if len(tokens) < 3 or tokens[0] not in ("event", "task", "log"):
+        return "", ""
+    return tokens[1], tokens[2]

@@ -97,6 +97,7 @@ def start_run(draft: Draft, *, attempt: int) -> None:
         timeout_s=stage.timeout_s,
         docs_dir=draft.pipeline.documents_of(task.key),
         documents=stage.documents,
+        clears=stage.verdicts,
         instructions=task.instructions,
         session_id=task.session_ids.get(stage.role, ""),
         opens_pull_request=stage.opens_pull_request,
