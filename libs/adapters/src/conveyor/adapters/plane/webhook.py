@@ -55,7 +55,7 @@ class IssueSnapshot(Struct, frozen=True, kw_only=True):
 
 
 class CommentSnapshot(Struct, frozen=True, kw_only=True):
-    """The comment as it was when Plane built the delivery. Who wrote it is the delivery's actor, and only on created."""
+    """The comment as it was when Plane built the delivery; only on `created` is its writer the delivery's actor."""
 
     comment_id: str
     issue_id: str
@@ -86,7 +86,7 @@ class PlaneDelivery(Struct, frozen=True, kw_only=True):
     field: str = ""
     """What changed, by its name in the API: state, name, description_html, labels, assignees, priority, parent ..."""
     old_value: str = ""
-    """Text as sent; of a state its id; empty where it is no text."""
+    """As sent; of a state its id; lists and numbers as JSON; empty for null."""
     new_value: str = ""
     content: IssueSnapshot | CommentSnapshot | Deleted | None = None
 
@@ -186,7 +186,9 @@ def _decode(body: bytes, kind: type[T]) -> T:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:

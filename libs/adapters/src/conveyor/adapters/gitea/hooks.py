@@ -1,0 +1,51 @@
+"""Webhooks of a repository: registered once, looked after, never edited (an edit resets what it does not say)."""
+
+from collections.abc import Sequence
+
+from conveyor.adapters.gitea.http import Call, RefusedError, Topic
+from conveyor.adapters.gitea.shapes import HookRow
+
+EVENTS = ("push", "create", "delete", "pull_request", "status", "workflow_run", "issue_comment")
+"""What the gateway wants to hear; `pull_request` brings its reviews along, older servers ignore names they lack."""
+
+
+class Hooks(Topic):
+    """The topic of webhooks; the token's account must be an admin of the repository."""
+
+    async def hook_is_active(self, repo: str, url: str) -> bool:
+        """Whether an active JSON webhook to this address is registered."""
+        return any(row.active and row.config.content_type == "json" for row in await self._hooks(repo, url))
+
+    async def ensure_hook(self, repo: str, url: str, secret: str, events: Sequence[str] = EVENTS) -> bool:
+        """Register the webhook unless an active one to this address is there; True when it was made.
+
+        Gitea shows no secret and cannot change one: call `replace_hook` when the secret is new.
+        """
+        if await self.hook_is_active(repo, url):
+            return False
+        await self.replace_hook(repo, url, secret, events)
+        return True
+
+    async def replace_hook(self, repo: str, url: str, secret: str, events: Sequence[str] = EVENTS) -> None:
+        """Register the webhook anew, then delete those to the same address that were there before."""
+        old = await self._hooks(repo, url)
+        body = {
+            "type": "gitea",
+            "active": True,  # the default is false
+            "config": {"url": url, "content_type": "json", "secret": secret},
+            "events": list(events),
+            "branch_filter": "*",
+        }
+        doing = f"registering the webhook of {repo}"
+        await self._http.succeed(Call(method="POST", path=f"repos/{repo}/hooks", body=body, doing=doing))
+        for row in old:
+            call = Call(method="DELETE", path=f"repos/{repo}/hooks/{row.id}", doing=f"deleting a webhook of {repo}")
+            try:
+                await self._http.succeed(call)
+            except RefusedError as error:
+                if error.status != 404:
+                    raise
+
+    async def _hooks(self, repo: str, url: str) -> list[HookRow]:
+        call = Call(path=f"repos/{repo}/hooks", doing=f"listing the webhooks of {repo}")
+        return [row for row in await self._http.rows(call, list[HookRow]) if row.config.url == url]
