@@ -30,7 +30,7 @@ from conveyor.simulator.http_server import HttpServer
 CHAPTERS = (rest_users, rest_repos, rest_contents, rest_statuses, rest_reviews, rest_hooks, rest_pulls)
 
 
-class GiteaSimulator(Person):
+class GiteaServer(Person):
     """A Gitea on loopback with real repositories in `root` (default: a folder that goes when it stops for good).
 
     Use it as an async context manager. `courier` loses, doubles, delays and reorders webhooks when asked to,
