@@ -1,0 +1,172 @@
+"""A service's life: started, watched over, drained on SIGTERM. Every `__main__` and `app` stands on it."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import uvloop
+
+from conveyor.contracts.errors import SettingsError
+from conveyor.servicekit import logs
+from conveyor.servicekit.secret import secrets_in
+from conveyor.servicekit.sections import LogSettings
+from conveyor.servicekit.settings import load
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+EXIT_USAGE = 2
+"""The exit code of a service that was configured wrongly; restarting cannot help."""
+ABORT_S = 5.0
+"""How long cancelled tasks may take to clean up before the process goes without them."""
+
+
+class Service:
+    """One running service: its named tasks, the event that tells them to stop, and what to close at the end.
+
+    `spawn` what must run, let loops watch `stopping`, push what must be closed onto `resources`.
+    """
+
+    def __init__(self, name: str, *, grace_s: float = 20.0, config_path: Path | None = None) -> None:
+        self.name = name
+        self.config_path = config_path
+        self.stopping = asyncio.Event()
+        """Set once, when the service is to take no more work."""
+        self.resources = AsyncExitStack()
+        """Closed in reverse order after every task has ended."""
+        self._grace_s = grace_s
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._has_failed = False
+        self._log = logs.get("lifecycle")
+
+    @property
+    def task_names(self) -> tuple[str, ...]:
+        """The names of the tasks that run now."""
+        return tuple(sorted(task.get_name() for task in self._tasks))
+
+    def spawn(self, name: str, work: Coroutine[Any, Any, Any], *, may_end: bool = False) -> asyncio.Task[Any]:
+        """Run `work` beside the rest. Its error stops the service with exit code 1, and so does its end before
+        `stopping` is set, unless it `may_end`.
+        """
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._ended(done, may_end=may_end))
+        return task
+
+    def stop(self, why: str) -> None:
+        """Begin to drain; calling it again changes nothing."""
+        if not self.stopping.is_set():
+            self._log.info("stopping", why=why, tasks=self.task_names)
+            self.stopping.set()
+
+    async def run(self, main: Callable[["Service"], Awaitable[None]], *, handle_signals: bool = True) -> int:
+        """Call `main`, which starts everything and returns; then live until stopped, drain, close; return an exit code.
+
+        SIGTERM and SIGINT drain within the grace, a second one aborts. SettingsError from `main` gives exit code 2.
+        """
+        if handle_signals:
+            self._listen()
+        code = 0
+        try:
+            async with self.resources:
+                code = await self._start(main)
+                if code == 0:
+                    await self._live()
+                await self._drain()
+        except Exception:  # noqa: BLE001 - top of a service: nobody above could do better
+            self._log.exception("closing failed")
+            code = code or 1
+        return 1 if self._has_failed and code == 0 else code
+
+    async def _start(self, main: Callable[["Service"], Awaitable[None]]) -> int:
+        start = asyncio.ensure_future(_as_coroutine(main(self)))
+        stop = asyncio.ensure_future(self.stopping.wait())
+        await asyncio.wait({start, stop}, return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        if not start.done():  # told to stop before it was up
+            start.cancel()
+            await asyncio.wait({start}, timeout=ABORT_S)
+            return 0
+        error = start.exception()
+        if error is None:
+            self._log.info("started", tasks=self.task_names)
+            return 0
+        self.stopping.set()
+        if isinstance(error, SettingsError):
+            self._log.error("cannot start", reason=str(error))
+            return EXIT_USAGE
+        self._log.error("cannot start", exc_info=error)
+        return 1
+
+    async def _live(self) -> None:
+        if self._tasks:
+            await self.stopping.wait()
+        self.stopping.set()
+
+    async def _drain(self) -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._grace_s)
+        if self._tasks:
+            self._log.warning("grace is over, aborting", tasks=self.task_names, grace_s=self._grace_s)
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=ABORT_S)
+
+    def _ended(self, task: asyncio.Task[Any], *, may_end: bool) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            error: BaseException | None = None
+        else:
+            error = task.exception()
+            if error is None and may_end:
+                return
+        if error is not None or not self.stopping.is_set():
+            self._has_failed = True
+            self._log.error("task died", task=task.get_name(), reason=str(error or "it ended early"), exc_info=error)
+            self.stop(f"task {task.get_name()} died")
+
+    def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled, number)
+            self.resources.callback(loop.remove_signal_handler, number)
+
+    def _signalled(self, number: signal.Signals) -> None:
+        if self.stopping.is_set():
+            self._log.warning("second signal, aborting", signal=number.name)
+            for task in self._tasks:
+                task.cancel()
+        self.stop(number.name)
+
+
+async def _as_coroutine(awaitable: Awaitable[None]) -> None:
+    await awaitable
+
+
+def service_main(
+    name: str,
+    kind: type[S],
+    start: Callable[[Service, S], Awaitable[None]],
+    arguments: list[str] | None = None,
+) -> None:
+    """Be a service's `main`: read `--config PATH`, load its settings, run `start(service, settings)`, exit."""
+    parser = argparse.ArgumentParser(prog=f"conveyor-{name}", description=f"Conveyor's {name} service.")
+    parser.add_argument("--config", type=Path, default=None, help="the configuration file (TOML)")
+    path: Path | None = parser.parse_args(arguments).config
+    try:
+        settings = load(kind, path)
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(EXIT_USAGE)
+    logs.configure(getattr(settings, "log", LogSettings()), name, tuple(secrets_in(settings)))
+
+    async def run() -> int:
+        service = Service(name, config_path=path)
+        return await service.run(lambda started: start(started, settings))
+
+    sys.exit(uvloop.run(run()))

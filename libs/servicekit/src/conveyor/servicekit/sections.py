@@ -1,0 +1,96 @@
+"""The sections of the configuration that services share; each service's Settings has those it needs as fields."""
+
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+
+from conveyor.contracts.errors import SettingsError
+from conveyor.contracts.pipeline import Pipeline
+from conveyor.contracts.pipelines import default_pipeline, pipeline_from
+from conveyor.servicekit.secret import Secret
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What every section is: frozen, and deaf to no misspelt key."""
+
+
+class NatsSettings(Section, frozen=True, kw_only=True):
+    """`[nats]`: the bus."""
+
+    url: str = "nats://127.0.0.1:4222"
+    """One server or several, separated by commas."""
+    replicas: int = 1
+    """Copies of every stream: 1 on one server, 3 on a cluster of three."""
+    sync: Literal["always", "default"] = "always"
+    """Embedded server only: `always` writes every message to disk before it is acknowledged."""
+    monitor_port: int = -1
+    """Embedded server only: its HTTP monitoring port; -1 for none, 0 for a free one."""
+    user: str = ""
+    password: Secret = Secret("")
+    nkey_seed: Secret = Secret("")
+    credentials: str = ""
+    """Path of a NATS credentials file; empty for none."""
+    connect_timeout_s: float = 30.0
+    """How long a service waits for its first connection before it gives up."""
+
+
+class LogSettings(Section, frozen=True, kw_only=True):
+    """`[log]`: what a service prints."""
+
+    format: Literal["auto", "json", "pretty"] = "auto"
+    """`auto`: pretty on a terminal, JSON elsewhere."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class HttpSettings(Section, frozen=True, kw_only=True):
+    """Where a service answers HTTP; each service nests it as it likes."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0 takes a free port, which the log names."""
+
+
+class PlaneSettings(Section, frozen=True, kw_only=True):
+    """`[plane]`: the tracker."""
+
+    url: str = ""
+    workspace: str = ""
+    """The workspace's slug, as it stands in Plane's URLs."""
+    api_key: Secret = Secret("")
+    webhook_secrets: tuple[Secret, ...] = ()
+    """All are accepted, so that one can be replaced by the next; `webhook_secret` names a single one."""
+    bot_user_id: str = ""
+    """The account whose own changes are ignored; empty: the owner of the API key."""
+
+
+class GiteaSettings(Section, frozen=True, kw_only=True):
+    """`[gitea]`: the forge."""
+
+    url: str = ""
+    token: Secret = Secret("")
+    webhook_secrets: tuple[Secret, ...] = ()
+    """All are accepted, so that one can be replaced by the next; `webhook_secret` names a single one."""
+    bot_login: str = ""
+    """The account whose own changes are ignored; empty: the owner of the token."""
+    user: str = ""
+    """The name that goes with the token when git asks for one; empty: the owner of the token."""
+
+
+PipelineFiles = dict[str, str]
+"""`[pipelines]`: a pipeline's name and the TOML file that holds it, relative to the configuration file."""
+
+
+def pipelines_of(settings: PipelineFiles, where: Path | None) -> dict[str, Pipeline]:
+    """Return every pipeline by name, `default` always among them; SettingsError says which one cannot run and why.
+
+    `where` is the configuration file or its folder; None stands for the working directory.
+    """
+    folder = Path() if where is None else where if where.is_dir() else where.parent
+    found = {"default": default_pipeline()}
+    for name, file in settings.items():
+        try:
+            found[name] = pipeline_from(folder / file)
+        except SettingsError as error:
+            raise SettingsError(f"pipelines.{name}: {error}") from error
+    return found

@@ -1,0 +1,136 @@
+"""Fixtures for every test: a real nats-server per worker, a provisioned connection, waiting with a deadline, a clock."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import pytest
+
+from conveyor.servicekit.bus import Bus, connect, provision
+from conveyor.servicekit.nats_process import NatsProcess
+from conveyor.servicekit.sections import NatsSettings
+
+T = TypeVar("T")
+Condition = Callable[[], Any]
+
+
+async def wait_until(condition: Condition, *, timeout_s: float = 10.0) -> Any:
+    """Return the condition's value once it is true; it may be async. AssertionError after the deadline."""
+    deadline = asyncio.get_running_loop().time() + timeout_s
+    while True:
+        value = condition()
+        if inspect.isawaitable(value):
+            value = await value
+        if value:
+            return value
+        if asyncio.get_running_loop().time() > deadline:
+            raise AssertionError(f"not true within {timeout_s} s: {inspect.getsource(condition).strip()}")
+        await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Awaitable[Any]]:
+    """`await eventually(lambda: ..., timeout_s=10)`: wait for a condition with a deadline."""
+    return wait_until
+
+
+class HandClock:
+    """A clock that stands still until `advance` moves it; sleepers wake in their order."""
+
+    def __init__(self, at: datetime | None = None) -> None:
+        self._start = at or datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+        self._passed_s = 0.0
+        self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
+
+    def now(self) -> datetime:
+        return self._start + timedelta(seconds=self._passed_s)
+
+    def monotonic(self) -> float:
+        return self._passed_s
+
+    @property
+    def sleepers(self) -> int:
+        """How many wait for this clock now."""
+        return len(self._sleepers)
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        waker: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry = (self._passed_s + seconds, waker)
+        self._sleepers.append(entry)
+        try:
+            await waker
+        finally:
+            if entry in self._sleepers:
+                self._sleepers.remove(entry)
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass, waking who is due and letting them run in between."""
+        end = self._passed_s + seconds
+        while due := sorted((entry for entry in self._sleepers if entry[0] <= end), key=lambda entry: entry[0]):
+            at, waker = due[0]
+            self._passed_s = max(self._passed_s, at)
+            self._sleepers.remove(due[0])
+            if not waker.done():
+                waker.set_result(None)
+            for _ in range(20):
+                await asyncio.sleep(0)
+        self._passed_s = end
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    """A clock moved by hand: `await clock.advance(30)`."""
+    return HandClock()
+
+
+@pytest.fixture(scope="session")
+def _shared_nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsProcess]:
+    """One nats-server for all tests of this worker; without fsync, since nothing here loses power."""
+    server = NatsProcess(tmp_path_factory.mktemp("nats"), sync="default")
+    asyncio.run(server.start())
+    yield server
+    asyncio.run(server.stop())
+
+
+@pytest.fixture
+async def nats(_shared_nats: NatsProcess) -> AsyncIterator[NatsProcess]:
+    """This worker's nats-server, running and without any stream."""
+    if not _shared_nats.is_running:
+        await _shared_nats.start()
+    await _forget_everything(_shared_nats.url)
+    yield _shared_nats
+
+
+@pytest.fixture
+async def own_nats(tmp_path: Path) -> AsyncIterator[NatsProcess]:
+    """A nats-server for one test alone, every write synced: to kill and start again."""
+    async with NatsProcess(tmp_path / "own-nats") as server:
+        yield server
+
+
+@pytest.fixture
+async def bus(nats: NatsProcess) -> AsyncIterator[Bus]:
+    """A connection to `nats` with all streams and buckets in place."""
+    connection = await connect(NatsSettings(url=nats.url), name="test")
+    await provision(connection)
+    yield connection
+    await connection.close()
+
+
+async def _forget_everything(url: str) -> None:
+    connection = await connect(NatsSettings(url=url), name="cleaner")
+    try:
+        names = msgspec.json.decode(await connection.api("STREAM.NAMES")).get("streams") or ()
+        for name in names:
+            await connection.api(f"STREAM.DELETE.{name}")
+    finally:
+        await connection.close()
