@@ -1,12 +1,16 @@
-"""What people write that we act on: `Depends-on:` lines in a description, verdicts at the start of a comment.
+"""What people write that we act on: `Depends-on:` lines in a description, verdicts at the start of a comment,
+the status that starts a task.
 
 Gateway and reconciler read the same words, one from webhooks, the other from the tracker.
 """
 
 import re
+from collections.abc import Sequence
 
 from conveyor.contracts.events import VerdictValue
 from conveyor.contracts.ids import is_key
+from conveyor.contracts.observed import TrackerState
+from conveyor.contracts.project import Project
 
 _DEPENDS_ON = re.compile(r"^[ \t]*depends[- ]on[ \t]*:[ \t]*(.+)$", re.IGNORECASE | re.MULTILINE)
 _KEY_GAP = re.compile(r"[\s,;]+")
@@ -28,3 +32,9 @@ def verdict(comment: str) -> tuple[VerdictValue, str] | None:
     if match is None:
         return None
     return VerdictValue(match.group(1).lower()), match.group(2).strip()
+
+
+def start_state_id(project: Project, states: Sequence[TrackerState]) -> str:
+    """Return the state that starts a task: the first start status this project has (SE-5); empty when it has none."""
+    by_name = {state.name.casefold(): state.state_id for state in states}
+    return next((by_name[name.casefold()] for name in project.start_statuses if name.casefold() in by_name), "")

@@ -1,0 +1,1 @@
+"""The heart of the gateway: what a delivery means to us. Pure."""

@@ -1,0 +1,96 @@
+"""What the tracker shows and the tasks do not: the events that a lost webhook owed us (RC-2)."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from conveyor.contracts import facts_ids
+from conveyor.contracts.events import (
+    Actor,
+    AnyEvent,
+    CloseKind,
+    IssueClosed,
+    IssueStarted,
+    Origin,
+    VerdictGiven,
+    VerdictValue,
+    Via,
+)
+from conveyor.contracts.spoken import dependencies
+from conveyor.contracts.task import Task
+from conveyor.reconciler.core.look import Meaning, Pass, Sighting, is_suspect, meaning
+
+
+def diff(view: Pass, sightings: Iterable[Sighting]) -> tuple[AnyEvent, ...]:
+    """Return the events to publish again, at most one an issue; none when tracker and tasks agree.
+
+    A move of our own account asks nothing of us, and neither does one that the task has already heard, or that was
+    made before the task came to where it stands (SE-7).
+    """
+    return tuple(event for sighting in sightings if (event := _missed(view, sighting)) is not None)
+
+
+def _missed(view: Pass, seen: Sighting) -> AnyEvent | None:
+    if not is_suspect(view, seen.issue) or not _is_news(view, seen):
+        return None
+    match meaning(view, seen.issue.state_id):
+        case Meaning.START:
+            return _start(view, seen)
+        case Meaning.APPROVED:
+            return _verdict(view, seen, VerdictValue.APPROVED)
+        case Meaning.REJECTED:
+            return _verdict(view, seen, VerdictValue.REJECTED)
+        case Meaning.CLOSED:
+            return IssueClosed(how=_how(view, seen), **_carried(view, seen))
+        case Meaning.NOTHING:
+            return None
+
+
+def _is_news(view: Pass, seen: Sighting) -> bool:
+    move, task = seen.move, view.tasks.get(seen.issue.key)
+    if move is None:
+        return task is None
+    if move.state_id != seen.issue.state_id or move.actor_id == view.own_user_id:
+        return False
+    return task is None or move.at > _heard_until(task)
+
+
+def _heard_until(task: Task) -> datetime:
+    """The latest time whose human acts this task has consumed or outgrown."""
+    return max(task.entered_at, task.last_human_at or task.entered_at)
+
+
+def _start(view: Pass, seen: Sighting) -> IssueStarted:
+    issue = seen.issue
+    return IssueStarted(
+        issue_id=issue.issue_id,
+        title=issue.title,
+        depends_on=dependencies(issue.description),
+        **_carried(view, seen),
+    )
+
+
+def _verdict(view: Pass, seen: Sighting, value: VerdictValue) -> VerdictGiven:
+    return VerdictGiven(verdict=value, via=Via.STATUS, issue_id=seen.issue.issue_id, **_carried(view, seen))
+
+
+def _how(view: Pass, seen: Sighting) -> CloseKind:
+    group = next(state.group for state in view.states if state.state_id == seen.issue.state_id)
+    return CloseKind(group)
+
+
+def _carried(view: Pass, seen: Sighting) -> dict[str, Any]:
+    """What every event of ours carries; the move names the fact, an issue created in its status is named by that."""
+    at = seen.move.at if seen.move else seen.issue.created_at
+    name = facts_ids.issue_moved(seen.issue.issue_id, seen.issue.state_id, at)
+    return {
+        "event_id": name,
+        "project": view.project.name,
+        "key": seen.issue.key,
+        "at": at,
+        "received_at": view.now,
+        "source": facts_ids.PLANE,
+        "origin": Origin.RECONCILER,
+        "trace_id": facts_ids.trace_id(name),
+        "actor": Actor(actor_id=seen.move.actor_id) if seen.move else None,
+    }
