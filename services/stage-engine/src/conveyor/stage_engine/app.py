@@ -1,0 +1,179 @@
+"""The composition root: adapters, bus and the loops this process runs."""
+
+from collections.abc import Awaitable, Callable
+
+from conveyor.adapters.health import HttpProbe
+from conveyor.adapters.telegram import TelegramNotifier
+from conveyor.adapters.webhook_out import WebhookNotifier
+from conveyor.servicekit.health import Health, serve_health
+
+from conveyor.adapters.gitea import GiteaForge
+from conveyor.adapters.plane import PlaneTracker
+from conveyor.contracts import streams, subjects
+from conveyor.contracts.commands import (
+    AnyCommand,
+    CancelRun,
+    CheckDependencies,
+    CheckHealth,
+    DeleteBranch,
+    EnsureBranch,
+    Merge,
+    Notify,
+    PostComment,
+    ReleaseDependents,
+    SetStatus,
+)
+from conveyor.servicekit.bus import (
+    Bucket,
+    Bus,
+    CommandQueue,
+    ConsumerSpec,
+    Delivery,
+    EventLog,
+    Lease,
+    TaskStore,
+    connect,
+    consume,
+    provision,
+    ready,
+    register,
+)
+from conveyor.servicekit.clock import SYSTEM_CLOCK
+from conveyor.servicekit.lifecycle import Service
+from conveyor.servicekit.sections import pipelines_of
+from conveyor.stage_engine.effects.dependencies import DependencyEffects, RunEffects
+from conveyor.stage_engine.effects.forge import BranchEffects, MergeEffect
+from conveyor.stage_engine.effects.ownership import under_lease
+from conveyor.stage_engine.effects.people import HealthEffect, NotifyEffect
+from conveyor.stage_engine.effects.tracker import TrackerEffects
+from conveyor.stage_engine.effects.worker import Effect, EffectWorker
+from conveyor.stage_engine.gates.worker import GateWorker
+from conveyor.stage_engine.handlers import Doorbell
+from conveyor.stage_engine.look import Look
+from conveyor.stage_engine.ports import Messenger
+from conveyor.stage_engine.projects import Projects
+from conveyor.stage_engine.relay import Relay
+from conveyor.stage_engine.settings import NotifySettings, Settings
+
+LEASE_TTL_S = 30.0
+"""How long a dead owner's irreversible effect waits before another takes it over (SE-17)."""
+
+Handler = Callable[[Delivery], Awaitable[None]]
+
+
+async def start(service: Service, settings: Settings) -> None:
+    """Connect, make sure that the streams are there, and run the loops until the service stops."""
+    bus = await connect(settings.nats, name="stage-engine")
+    service.resources.push_async_callback(bus.close)
+    await provision(bus, settings.nats.replicas)
+    health = Health()
+    health.check("bus", lambda: ready(bus))
+    await serve_health(service, health, settings.engine.http)
+    engine = Engine(service, settings, bus)
+    for loop in settings.engine.loops:
+        engine.run(loop)
+    await register(bus, "stage-engine", {"status": engine.status})
+
+
+class Engine:
+    """The engine's parts, put together once."""
+
+    def __init__(self, service: Service, settings: Settings, bus: Bus) -> None:
+        self._service, self._settings, self._bus = service, settings, bus
+        self._projects = Projects(settings.project, pipelines_of(settings.pipelines, service.config_path))
+        plane, gitea = settings.plane, settings.gitea
+        self._tracker = PlaneTracker(plane.url, plane.workspace, plane.api_key.reveal())
+        self._forge = GiteaForge(gitea.url, gitea.token.reveal())
+        self._probe = HttpProbe()
+        for closing in (self._tracker, self._forge, self._probe):
+            service.resources.push_async_callback(closing.close)
+        self._events, self._tasks = EventLog(bus), TaskStore(bus)
+
+    async def status(self) -> dict[str, object]:
+        """Answer `status` on the bus: which loops run here."""
+        return {"loops": list(self._settings.engine.loops)}
+
+    def run(self, loop: str) -> None:
+        """Start one of the four loops."""
+        engine = self._settings.engine
+        match loop:
+            case "decide":
+                look = Look(self._projects, self._tracker, self._forge)
+                doorbell = Doorbell(self._events, self._tasks, self._projects, look)
+                spec = ConsumerSpec(streams.EVENTS.name, "engine-decide", ("event.>",))
+                self._consume(spec, doorbell, engine.tasks_at_once, _task_lane)
+            case "relay":
+                relay = Relay(CommandQueue(self._bus), Bucket(self._bus, streams.LOOKUP))
+                spec = ConsumerSpec(streams.TASKS.name, "engine-relay", ("task.>",))
+                self._consume(spec, relay, engine.tasks_at_once, _task_lane)
+            case "gates":
+                ground = (self._forge, self._probe)
+                gates = GateWorker(self._events, self._tasks, self._projects, ground, SYSTEM_CLOCK)
+                spec = ConsumerSpec(streams.COMMANDS.name, "engine-gates", (subjects.gates(),))
+                self._consume(spec, gates, engine.gates_at_once, _command_lane)
+            case _:
+                for target, effects in self._effects().items():
+                    worker = EffectWorker(self._events, self._tasks, SYSTEM_CLOCK, effects)
+                    spec = ConsumerSpec(streams.COMMANDS.name, f"engine-{target}", (subjects.effects_on(target),))
+                    lane = _project_lane if target == "merge" else _effect_lane
+                    self._consume(spec, worker, engine.effects_at_once, lane)
+
+    def _consume(self, spec: ConsumerSpec, handler: Handler, at_once: int, lane: Callable[[Delivery], str]) -> None:
+        loop = consume(self._bus, spec, handler, concurrency=at_once, lane=lane, stopping=self._service.stopping)
+        self._service.spawn(spec.durable, loop)
+
+    def _effects(self) -> dict[str, dict[type, Effect]]:
+        settings, projects = self._settings, self._projects
+        tracker = TrackerEffects(projects, self._tracker)
+        branches = BranchEffects(projects, self._forge)
+        merge = MergeEffect(projects, self._forge, SYSTEM_CLOCK, settings.engine.merge_deadline_s)
+        people = NotifyEffect(_messengers(settings.notify), f"{settings.plane.url}/{settings.plane.workspace}")
+        watch = HealthEffect(projects, self._probe, SYSTEM_CLOCK, settings.engine)
+        dependencies = DependencyEffects(self._events, self._tasks, projects, self._tracker, SYSTEM_CLOCK)
+        return {
+            "tracker": {SetStatus: tracker.set_status, PostComment: tracker.post_comment},
+            "forge": {EnsureBranch: branches.ensure, DeleteBranch: self._owned(branches.delete)},
+            "merge": {Merge: self._owned(merge.merge)},
+            "notify": {Notify: people.notify},
+            "health": {CheckHealth: watch.watch},
+            "tasks": {CheckDependencies: dependencies.check, ReleaseDependents: dependencies.release},
+            "runs": {CancelRun: RunEffects(self._bus).cancel},
+        }
+
+    def _owned(self, effect: Effect) -> Effect:
+        bucket = Bucket(self._bus, streams.LEASES)
+
+        def lease_of(name: str) -> Lease:
+            return Lease(bucket, name, owner=self._bus.new_inbox(), ttl_s=LEASE_TTL_S)
+
+        return under_lease(effect, lease_of, self._repository_lease, LEASE_TTL_S)
+
+    def _repository_lease(self, command: AnyCommand) -> str:
+        return "repository." + self._projects.project(command.project).repository.replace("/", ".")
+
+
+def _messengers(settings: NotifySettings) -> tuple[Messenger, ...]:
+    found: list[Messenger] = []
+    if settings.telegram_token:
+        found.append(TelegramNotifier(settings.telegram_token, settings.telegram_chat_id))
+    if settings.webhook_url:
+        found.append(WebhookNotifier(settings.webhook_url))
+    return tuple(found)
+
+
+def _task_lane(delivery: Delivery) -> str:
+    return "/".join(subjects.address_of(delivery.subject))
+
+
+def _command_lane(delivery: Delivery) -> str:
+    return delivery.subject
+
+
+def _effect_lane(delivery: Delivery) -> str:
+    """One lane a task: `command.effect.<target>.<project>.<key>.<id>`."""
+    return ".".join(delivery.subject.split(".")[3:5])
+
+
+def _project_lane(delivery: Delivery) -> str:
+    """One lane a project: merges into one repository come one after the other."""
+    return delivery.subject.split(".")[3]

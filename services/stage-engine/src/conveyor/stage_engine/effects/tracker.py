@@ -1,0 +1,34 @@
+"""Effects on the tracker: the latest status only, and comments that are said once."""
+
+import structlog
+
+from conveyor.contracts.commands import PostComment, SetStatus
+from conveyor.contracts.task import Task
+from conveyor.stage_engine.ports import Tracker
+from conveyor.stage_engine.projects import Projects
+
+log = structlog.get_logger()
+
+
+class TrackerEffects:
+    """Shows stages and speaks on issues."""
+
+    def __init__(self, projects: Projects, tracker: Tracker) -> None:
+        self._projects = projects
+        self._tracker = tracker
+
+    async def set_status(self, command: SetStatus, task: Task) -> None:
+        """Show the status unless the task shows another by now: an older queued one is dropped (rule 6)."""
+        if task.status != command.status:
+            log.info("drops an older status", task=task.key, dropped=command.status, current=task.status)
+            return
+        project = self._projects.project(command.project)
+        state = await self._tracker.resolve(project.tracker_project_id, command.status)
+        await self._tracker.set_state(project.tracker_project_id, command.issue_id, state.state_id)
+
+    async def post_comment(self, command: PostComment, task: Task) -> None:  # noqa: ARG002 # one signature for all
+        """Say it once: the command's id is the marker."""
+        project = self._projects.project(command.project)
+        await self._tracker.comment(
+            project.tracker_project_id, command.issue_id, command.text, f"conveyor:{command.command_id}"
+        )

@@ -1,0 +1,70 @@
+"""The gates loop: takes an EvaluateGate, looks at the facts, publishes what it found under an id that is the command's."""
+
+import structlog
+
+from conveyor.contracts import codec, ids
+from conveyor.contracts.commands import EvaluateGate
+from conveyor.contracts.errors import PermanentError
+from conveyor.contracts.events import CheckResult, GateEvaluated, Origin
+from conveyor.contracts.task import Waiting
+from conveyor.servicekit.bus import Delivery, EventLog, TaskStore
+from conveyor.servicekit.clock import Clock
+from conveyor.stage_engine.gates.context import Context
+from conveyor.stage_engine.gates.registry import evaluate
+from conveyor.stage_engine.ports import Forge, Probe
+from conveyor.stage_engine.projects import Projects
+
+log = structlog.get_logger()
+
+
+class GateWorker:
+    """Evaluates gates."""
+
+    def __init__(
+        self, events: EventLog, tasks: TaskStore, projects: Projects, ground: tuple[Forge, Probe], clock: Clock
+    ) -> None:
+        self._events = events
+        self._tasks = tasks
+        self._projects = projects
+        self._forge, self._probe = ground
+        self._clock = clock
+
+    async def __call__(self, delivery: Delivery) -> None:
+        """Answer one EvaluateGate; one that the task no longer waits for is dropped."""
+        command = codec.decode_command(delivery.body)
+        if not isinstance(command, EvaluateGate):
+            raise PermanentError(f"expected EvaluateGate on {delivery.subject}, not {type(command).__name__}")
+        if not await self._wanted(command):
+            log.info("drops a gate nobody waits for", task=command.key, command_id=command.command_id)
+            return
+        sha, results = await self._look(command)
+        await self._events.publish(self._answer(command, sha, results))
+
+    async def _wanted(self, command: EvaluateGate) -> bool:
+        stored = await self._tasks.load(command.project, command.key)
+        task = stored.record.task if stored else None
+        if task is None or task.waiting is not Waiting.GATE or task.gate is None:
+            return False
+        return task.gate.gate_id == command.command_id
+
+    async def _look(self, command: EvaluateGate) -> tuple[str, tuple[CheckResult, ...]]:
+        project = self._projects.project(command.project)
+        sha = command.sha or await self._forge.branch_sha(project.repository, command.branch) or ""
+        context = Context(command=command, project=project, sha=sha, forge=self._forge, probe=self._probe)
+        return sha, await evaluate(context)
+
+    def _answer(self, command: EvaluateGate, sha: str, results: tuple[CheckResult, ...]) -> GateEvaluated:
+        now = self._clock.now()
+        return GateEvaluated(
+            event_id=ids.digest("engine", command.command_id, "evaluated"),
+            project=command.project,
+            key=command.key,
+            at=now,
+            received_at=now,
+            source="engine",
+            origin=Origin.ENGINE,
+            trace_id=command.trace_id,
+            gate_id=command.command_id,
+            sha=sha,
+            results=results,
+        )

@@ -1,0 +1,117 @@
+"""The decide loop: an event is a doorbell; its handler applies every stored event the task has not seen, in order.
+
+Order of delivery, redelivery and the number of engines do not matter: what counts is the task's cursor, and the
+compare-and-set that commits each transition as one message (rules 2 and 4).
+"""
+
+import structlog
+from msgspec import Struct, structs
+from prometheus_client import Counter
+
+from conveyor.contracts import subjects
+from conveyor.contracts.errors import MessageError, PermanentError, TransientError
+from conveyor.contracts.events import AnyEvent
+from conveyor.contracts.task import Task
+from conveyor.contracts.transition import TaskRecord
+from conveyor.servicekit.bus import Conflict, Delivery, EventLog, TaskStore
+from conveyor.stage_engine.core.decide import decide
+from conveyor.stage_engine.look import Look
+from conveyor.stage_engine.projects import Projects
+
+log = structlog.get_logger()
+TRANSITIONS = Counter("conveyor_engine_transitions_total", "Transitions committed", ["project", "event"])
+IGNORED = Counter("conveyor_engine_ignored_total", "Events that changed nothing", ["project", "event"])
+CONFLICTS = Counter("conveyor_engine_conflicts_total", "Commits lost to another engine and decided anew")
+RACES = 20
+"""How often one doorbell may lose the race for its task before it is rung again later."""
+CACHED = 4096
+"""How many tasks are kept in memory; the compare-and-set finds out when one of them is out of date."""
+
+
+class Seen(Struct, frozen=True):
+    """A task as this engine last knew it: the task, the TASKS sequence it lies at, the last event looked at."""
+
+    task: Task | None
+    seq: int
+    cursor: int
+
+
+class Doorbell:
+    """Answers the doorbell of EVENTS."""
+
+    def __init__(self, events: EventLog, tasks: TaskStore, projects: Projects, look: Look) -> None:
+        self._events = events
+        self._tasks = tasks
+        self._projects = projects
+        self._look = look
+        self._cache: dict[tuple[str, str], Seen] = {}
+
+    async def __call__(self, delivery: Delivery) -> None:
+        """Bring the task of this event up to date; return when the event is behind its cursor or changes nothing."""
+        address = subjects.address_of(delivery.subject)
+        if not all(address):
+            raise PermanentError(f"expected a subject event.<project>.<key>.<kind>, not {delivery.subject!r}")
+        self._projects.project(address[0])
+        for _ in range(RACES):
+            try:
+                await self._catch_up(address, delivery.seq)
+            except Conflict:
+                CONFLICTS.inc()
+                self._cache.pop(address, None)
+            except BaseException:
+                self._cache.pop(address, None)
+                raise
+            else:
+                return
+        raise TransientError(f"{address[1]}: lost the race {RACES} times; another engine is at work on it")
+
+    async def _catch_up(self, address: tuple[str, str], until: int) -> None:
+        seen = self._cache.get(address) or await self._load(address)
+        while seen.cursor < until:
+            seen = await self._next(address, seen, until)
+        self._cache[address] = seen
+        if len(self._cache) > CACHED:
+            self._cache.pop(next(iter(self._cache)))
+
+    async def _load(self, address: tuple[str, str]) -> Seen:
+        stored = await self._tasks.load(*address)
+        return Seen(stored.record.task, stored.seq, stored.record.task.cursor) if stored else Seen(None, 0, 0)
+
+    async def _next(self, address: tuple[str, str], seen: Seen, until: int) -> Seen:
+        found = await self._events.next_after(*address, seen.cursor)
+        if found is None or found[0] > until:
+            raise TransientError(f"event {until} of {address[1]} was delivered but cannot be read yet")
+        seq, event = found
+        if isinstance(event, MessageError):
+            if seq == until:
+                raise event
+            log.warning("skips an event that cannot be read; it is in DEAD", task=address[1], seq=seq, error=str(event))
+            return structs.replace(seen, cursor=seq)
+        if (event.project, event.key) != address:
+            raise PermanentError(f"event {seq} is about {event.project}/{event.key} but lies under {'/'.join(address)}")
+        return await self._apply(seen, seq, event)
+
+    async def _apply(self, seen: Seen, seq: int, event: AnyEvent) -> Seen:
+        current = await self._look.at(seen.task, event)
+        if current is None:
+            return self._ignore(seen, seq, event, "what it tells is no longer so")
+        transition = decide(self._projects.pipeline(event.project), seen.task, current)
+        if transition.ignored or transition.task is None:
+            return self._ignore(seen, seq, event, transition.ignored)
+        task = structs.replace(transition.task, cursor=seq)
+        record = TaskRecord(
+            task=task,
+            event=current,
+            commands=transition.commands,
+            notes=transition.notes,
+            from_stage=seen.task.stage if seen.task else "",
+        )
+        stored_seq = await self._tasks.commit(record, seen.seq)
+        TRANSITIONS.labels(event.project, type(event).__name__).inc()
+        log.info("decided", task=task.key, trace_id=event.trace_id, event_type=type(event).__name__, notes=record.notes)
+        return Seen(task, stored_seq, seq)
+
+    def _ignore(self, seen: Seen, seq: int, event: AnyEvent, reason: str) -> Seen:
+        IGNORED.labels(event.project, type(event).__name__).inc()
+        log.info("ignored", task=event.key, trace_id=event.trace_id, event_type=type(event).__name__, reason=reason)
+        return structs.replace(seen, cursor=seq)

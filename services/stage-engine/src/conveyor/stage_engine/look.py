@@ -1,0 +1,112 @@
+"""An event says *look*: what it acts upon is read again before it is decided, so that a stale delivery cannot lie.
+
+Who acted and when comes from the tracker's own activity list, a person's role from its members, a branch's commit
+from the forge. Facts that no longer hold come back as None with the reason in the log.
+"""
+
+from typing import TypeVar
+
+import structlog
+from msgspec import structs
+
+from conveyor.contracts.events import (
+    Actor,
+    AnyEvent,
+    BranchPushed,
+    CommentAdded,
+    IssueStarted,
+    PullRequestAction,
+    PullRequestChanged,
+    Role,
+    VerdictGiven,
+    Via,
+)
+from conveyor.contracts.observed import StateChange
+from conveyor.contracts.project import Project
+from conveyor.contracts.task import Task
+from conveyor.stage_engine.ports import Forge, Tracker
+from conveyor.stage_engine.projects import Projects
+
+log = structlog.get_logger()
+Spoken = TypeVar("Spoken", VerdictGiven, CommentAdded)
+
+
+class Look:
+    """Reads again what an event acts upon."""
+
+    def __init__(self, projects: Projects, tracker: Tracker, forge: Forge) -> None:
+        self._projects = projects
+        self._tracker = tracker
+        self._forge = forge
+
+    async def at(self, task: Task | None, event: AnyEvent) -> AnyEvent | None:
+        """Return the event as it stands now, or None when what it tells is no longer so."""
+        project = self._projects.project(event.project)
+        match event:
+            case IssueStarted():
+                return await self._start(project, task, event)
+            case VerdictGiven():
+                return await self._verdict(project, task, event)
+            case CommentAdded():
+                return await self._known(project, event) if task else event
+            case BranchPushed():
+                sha = await self._forge.branch_sha(project.repository, event.branch)
+                return structs.replace(event, sha=sha) if sha else None
+            case PullRequestChanged(action=PullRequestAction.SYNCHRONIZED) if task:
+                sha = await self._forge.branch_sha(project.repository, task.branch)
+                return structs.replace(event, head_sha=sha) if sha else None
+            case _:
+                return event
+
+    async def _start(self, project: Project, task: Task | None, event: IssueStarted) -> IssueStarted | None:
+        if task is None:
+            blockers = await self._tracker.relations(project.tracker_project_id, event.issue_id)
+            keys = [await self._key_of(project, issue_id) for issue_id in blockers]
+            depends_on = tuple(dict.fromkeys([*event.depends_on, *(key for key in keys if key)]))
+            return structs.replace(event, depends_on=tuple(key for key in depends_on if key != event.key))
+        move = await self._move_behind(project, task, event)
+        return structs.replace(event, at=move.at) if move else None
+
+    async def _key_of(self, project: Project, issue_id: str) -> str:
+        issue = await self._tracker.issue(project.tracker_project_id, issue_id)
+        return issue.key if issue else ""
+
+    async def _verdict(self, project: Project, task: Task | None, event: VerdictGiven) -> VerdictGiven | None:
+        if task is None:
+            return event
+        if event.via is Via.STATUS:
+            move = await self._move_behind(project, task, event)
+            if move is None:
+                return None
+            event = structs.replace(event, at=move.at, actor=Actor(actor_id=move.actor_id))
+        return await self._known(project, event)
+
+    async def _move_behind(
+        self, project: Project, task: Task, event: IssueStarted | VerdictGiven
+    ) -> StateChange | None:
+        """Return the move into the issue's present state, or None when that state is not the one the event tells of."""
+        move = await self._tracker.last_move(project.tracker_project_id, task.issue_id)
+        if move is None:
+            log.info("the issue never moved; the event is stale", task=task.key, event_id=event.event_id)
+            return None
+        if move.state_id not in await self._states_behind(project, event):
+            log.info("the issue has moved on; the event is stale", task=task.key, event_id=event.event_id)
+            return None
+        return move
+
+    async def _states_behind(self, project: Project, event: IssueStarted | VerdictGiven) -> set[str]:
+        wanted = set(project.start_statuses) if isinstance(event, IssueStarted) else {event.verdict.value.capitalize()}
+        names = {name.casefold() for name in wanted}
+        states = await self._tracker.states(project.tracker_project_id)
+        return {state.state_id for state in states if state.name.casefold() in names}
+
+    async def _known(self, project: Project, event: Spoken) -> Spoken:
+        """Give the acting person the role the tracker knows."""
+        actor = event.actor
+        if actor is None or actor.role is Role.OPERATOR:
+            return event
+        members = await self._tracker.members(project.tracker_project_id)
+        member = next((member for member in members if member.user_id == actor.actor_id), None)
+        role = Role(member.role) if member else Role.UNKNOWN
+        name = member.name if member else actor.name
+        return structs.replace(event, actor=structs.replace(actor, role=role, name=name))

@@ -1,0 +1,33 @@
+"""The configured projects with their pipelines, found by name; an unknown one is an error that says what to do."""
+
+from msgspec import structs
+
+from conveyor.contracts.errors import PermanentError, SettingsError
+from conveyor.contracts.pipeline import Pipeline
+from conveyor.contracts.project import Project
+
+
+class Projects:
+    """Projects by name, each with the pipeline that rules its tasks (the project's approvers in it)."""
+
+    def __init__(self, projects: tuple[Project, ...], pipelines: dict[str, Pipeline]) -> None:
+        self._projects = {project.name: project for project in projects}
+        self._pipelines: dict[str, Pipeline] = {}
+        for project in projects:
+            if project.pipeline not in pipelines:
+                known = ", ".join(sorted(pipelines))
+                raise SettingsError(
+                    f"project.{project.name}.pipeline: no pipeline {project.pipeline!r}; known: {known}"
+                )
+            self._pipelines[project.name] = structs.replace(pipelines[project.pipeline], approvers=project.approvers)
+
+    def project(self, name: str) -> Project:
+        """Return the project; PermanentError when the configuration has none of that name."""
+        if name not in self._projects:
+            raise PermanentError(f"no [[project]] is called {name!r}: add it to the configuration, then replay")
+        return self._projects[name]
+
+    def pipeline(self, name: str) -> Pipeline:
+        """Return the project's pipeline; PermanentError as above."""
+        self.project(name)
+        return self._pipelines[name]

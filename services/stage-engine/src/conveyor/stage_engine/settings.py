@@ -1,0 +1,58 @@
+"""What the stage-engine reads from the configuration."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from conveyor.contracts.project import Project
+from conveyor.servicekit.sections import (
+    GiteaSettings,
+    HttpSettings,
+    LogSettings,
+    NatsSettings,
+    PipelineFiles,
+    PlaneSettings,
+    Section,
+)
+
+Loop = Literal["decide", "relay", "gates", "effects"]
+
+
+class EngineSettings(Section, frozen=True, kw_only=True):
+    """`[engine]`: the four loops."""
+
+    http: HttpSettings = HttpSettings()
+    loops: tuple[Loop, ...] = ("decide", "relay", "gates", "effects")
+    """Which loops this process runs; all of them unless they are spread over several."""
+    tasks_at_once: int = 64
+    """How many tasks are decided at the same time; events of one task always one after the other."""
+    gates_at_once: int = 8
+    effects_at_once: int = 4
+    """How many effects are carried out at the same time, per target."""
+    merge_deadline_s: float = 120.0
+    """How long a merge is tried again while the forge says that it is not ready."""
+    health_interval_s: float = 10.0
+    """How often the post-deploy monitor asks."""
+    health_threshold: int = 3
+    """How many failed answers in a row mean degraded."""
+
+
+class NotifySettings(Section, frozen=True, kw_only=True):
+    """`[notify]`: where people are told. Nothing set: notifications stand in the log alone."""
+
+    telegram_token: str = ""
+    telegram_chat_id: str = ""
+    webhook_url: str = ""
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The sections the stage-engine needs."""
+
+    nats: NatsSettings = NatsSettings()
+    log: LogSettings = LogSettings()
+    plane: PlaneSettings
+    gitea: GiteaSettings
+    project: tuple[Project, ...]
+    pipelines: PipelineFiles = {}
+    notify: NotifySettings = NotifySettings()
+    engine: EngineSettings = EngineSettings()
