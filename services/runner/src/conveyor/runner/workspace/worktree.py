@@ -1,0 +1,110 @@
+"""One task's worktree: registered in the mirror, reset to the start of a run, rebuilt when it cannot be."""
+
+import asyncio
+import os
+import shutil
+from pathlib import Path
+
+from conveyor.contracts.errors import PermanentError
+from conveyor.runner.workspace.git import Git, GitError
+from conveyor.runner.workspace.mirror import Mirror
+from conveyor.runner.workspace.places import Request, Workspace, worktree_path
+
+_LEFTOVERS = ("MERGE_HEAD", "MERGE_MSG", "CHERRY_PICK_HEAD", "REVERT_HEAD", "BISECT_LOG", "AUTO_MERGE")
+_LEFTOVER_FOLDERS = ("rebase-merge", "rebase-apply", "sequencer")
+RUNNER_FOLDER = ".conveyor"
+
+
+async def prepare(git: Git, mirror: Mirror, root: Path, request: Request) -> Workspace:
+    """Return the task's worktree, clean and at the branch's commit on the forge, or at the target's for a new branch.
+
+    The mirror is locked and fetched. PermanentError when there is nothing to start from.
+    """
+    path = worktree_path(root, request.project, request.key)
+    expected = await mirror.commit_of(request.branch)
+    base = expected or await mirror.commit_of(request.target_branch)
+    if not base:
+        raise PermanentError(
+            f"{request.repository} has neither {request.branch} nor the target branch {request.target_branch}"
+        )
+    git_dir = mirror.path / "worktrees" / path.name
+    workspace = Workspace(request=request, path=path, git_dir=git_dir, mirror=mirror.path, base=base, expected=expected)
+    try:
+        await _reset(git, workspace)
+    except (GitError, OSError):
+        await _rebuild(git, workspace)
+    _make_runner_folder(path / RUNNER_FOLDER)
+    return workspace
+
+
+def clear_leftovers(workspace: Workspace) -> None:
+    """Remove what a git killed half-way leaves behind: locks and operations in progress."""
+    for lock in workspace.git_dir.glob("*.lock"):
+        lock.unlink(missing_ok=True)
+    for name in _LEFTOVERS:
+        (workspace.git_dir / name).unlink(missing_ok=True)
+    for name in _LEFTOVER_FOLDERS:
+        shutil.rmtree(workspace.git_dir / name, ignore_errors=True)
+
+
+async def remove(git: Git, mirror_path: Path, path: Path) -> None:
+    """Remove a worktree and the mirror's record of it, whatever state they are in."""
+    await asyncio.to_thread(_remove_tree, path)
+    await asyncio.to_thread(_remove_tree, mirror_path / "worktrees" / path.name)
+    await git.run(mirror_path, "worktree", "prune")
+
+
+async def _reset(git: Git, workspace: Workspace) -> None:
+    """Bring an existing worktree to its start; raises when it is no worktree of ours any more."""
+    path, git_dir = workspace.path, workspace.git_dir
+    if path.is_symlink() or not path.is_dir() or (git_dir / "gitdir").read_text().strip() != str(path / ".git"):
+        raise OSError(f"{path} is no worktree of {workspace.mirror}")
+    clear_leftovers(workspace)
+    _relink(workspace)
+    branch = workspace.request.branch
+    await git.work(git_dir, path, "checkout", "--quiet", "--force", "--detach", workspace.base)
+    await git.work(
+        git_dir, path, "checkout", "--quiet", "--force", "--no-track", "--ignore-other-worktrees", "-B", branch
+    )
+    await git.work(git_dir, path, "reset", "--quiet", "--hard", workspace.base)
+    await git.work(git_dir, path, "clean", "-ffdq")  # ignored files stay: they are the caches of builds
+    await git.work(git_dir, path, "clean", "-ffdxq", "--", RUNNER_FOLDER)
+
+
+async def _rebuild(git: Git, workspace: Workspace) -> None:
+    await remove(git, workspace.mirror, workspace.path)
+    workspace.path.parent.mkdir(parents=True, exist_ok=True)
+    branch = workspace.request.branch
+    await git.run(
+        workspace.mirror, "worktree", "add", "--quiet", "--force", "--no-track", "-B", branch, str(workspace.path),
+        workspace.base,
+    )  # fmt: skip
+    if not workspace.git_dir.is_dir():
+        raise PermanentError(f"git registered {workspace.path} under another name than {workspace.git_dir.name}")
+
+
+def _relink(workspace: Workspace) -> None:
+    link = workspace.path / ".git"
+    if link.is_symlink() or link.is_file():
+        link.unlink()
+    elif link.exists():
+        _remove_tree(link)
+    link.write_text(f"gitdir: {workspace.git_dir}\n")
+
+
+def _make_runner_folder(folder: Path) -> None:
+    """Make the folder for prompts and results a real one, whatever the repository put in its place."""
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
+    folder.mkdir(exist_ok=True)
+
+
+def _remove_tree(path: Path) -> None:
+    """Remove a folder also where an agent took our rights away; a link is removed, never followed."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+        return
+    for folder, _, _ in os.walk(path):
+        Path(folder).chmod(0o700)
+    if path.exists():
+        shutil.rmtree(path)
