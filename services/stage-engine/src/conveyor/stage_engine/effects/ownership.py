@@ -1,4 +1,4 @@
-"""Irreversible effects have one live owner: they are carried out under a lease, and a dead owner's is taken over (SE-17)."""
+"""Irreversible effects have one live owner: carried out under a lease, taken over when the owner is dead (SE-17)."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,7 +16,7 @@ RENEWALS = 3
 
 
 def under_lease(effect: Effect, lease_of: LeaseOf, name_of: Callable[[AnyCommand], str], ttl_s: float) -> Effect:
-    """Return the effect carried out by one owner at a time; a second one raises TransientError and comes again later."""
+    """Return the effect carried out by one owner at a time; a second raises TransientError and comes again later."""
 
     async def owned(command: Any, task: Task) -> dict[str, str] | None:
         lease = lease_of(name_of(command))

@@ -36,7 +36,7 @@ async def ci_green(context: Context) -> CheckResult:
 
 
 async def review_approved(context: Context) -> CheckResult:
-    """A person approved the pull request at exactly this commit, and nobody's last word on it is a request for changes."""
+    """A person approved the pull request at exactly this commit, and nobody's last word on it asks for changes."""
     if not context.command.pull_request:
         return pending("review_approved", "there is no pull request yet")
     reviews = await context.forge.reviews(context.project.repository, context.command.pull_request)

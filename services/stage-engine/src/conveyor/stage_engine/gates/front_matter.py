@@ -1,4 +1,4 @@
-"""YAML front matter of a document, strictly read: the only place in a document where a machine verdict counts (SE-9)."""
+"""YAML front matter of a document, strictly read: the only place in it where a machine verdict counts (SE-9)."""
 
 import yaml
 

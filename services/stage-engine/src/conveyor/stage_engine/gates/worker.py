@@ -1,4 +1,4 @@
-"""The gates loop: takes an EvaluateGate, looks at the facts, publishes what it found under an id that is the command's."""
+"""The gates loop: takes an EvaluateGate, looks at the facts, publishes what it found under the command's own id."""
 
 import structlog
 
