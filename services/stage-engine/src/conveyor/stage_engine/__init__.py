@@ -1,4 +1,4 @@
 """Events in, transitions and commands out: four loops around one pure function.
 
-decide (EVENTS to TASKS), relay (TASKS to COMMANDS), gates and effects (COMMANDS to events). Begin with `core/decide.py`.
+decide (EVENTS to TASKS), relay (TASKS to COMMANDS), gates and effects (COMMANDS to events). Read first: core/decide.py.
 """

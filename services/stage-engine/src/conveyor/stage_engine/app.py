@@ -2,13 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 
-from conveyor.adapters.health import HttpProbe
-from conveyor.adapters.telegram import TelegramNotifier
-from conveyor.adapters.webhook_out import WebhookNotifier
 from conveyor.servicekit.health import Health, serve_health
 
 from conveyor.adapters.gitea import GiteaForge
+from conveyor.adapters.health_probe import HealthProbe
 from conveyor.adapters.plane import PlaneTracker
+from conveyor.adapters.telegram import Telegram
+from conveyor.adapters.webhook_out import WebhookOut
 from conveyor.contracts import streams, subjects
 from conveyor.contracts.commands import (
     AnyCommand,
@@ -84,7 +84,7 @@ class Engine:
         plane, gitea = settings.plane, settings.gitea
         self._tracker = PlaneTracker(plane.url, plane.workspace, plane.api_key.reveal())
         self._forge = GiteaForge(gitea.url, gitea.token.reveal())
-        self._probe = HttpProbe()
+        self._probe = HealthProbe()
         for closing in (self._tracker, self._forge, self._probe):
             service.resources.push_async_callback(closing.close)
         self._events, self._tasks = EventLog(bus), TaskStore(bus)
@@ -154,10 +154,10 @@ class Engine:
 
 def _messengers(settings: NotifySettings) -> tuple[Messenger, ...]:
     found: list[Messenger] = []
-    if settings.telegram_token:
-        found.append(TelegramNotifier(settings.telegram_token, settings.telegram_chat_id))
+    if settings.telegram_token.reveal():
+        found.append(Telegram(settings.telegram_token.reveal(), settings.telegram_chat_id))
     if settings.webhook_url:
-        found.append(WebhookNotifier(settings.webhook_url))
+        found.append(WebhookOut(settings.webhook_url))
     return tuple(found)
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 from msgspec import Struct
 
 from conveyor.contracts.project import Project
+from conveyor.servicekit.secret import Secret
 from conveyor.servicekit.sections import (
     GiteaSettings,
     HttpSettings,
@@ -40,7 +41,7 @@ class EngineSettings(Section, frozen=True, kw_only=True):
 class NotifySettings(Section, frozen=True, kw_only=True):
     """`[notify]`: where people are told. Nothing set: notifications stand in the log alone."""
 
-    telegram_token: str = ""
+    telegram_token: Secret = Secret("")
     telegram_chat_id: str = ""
     webhook_url: str = ""
 
