@@ -55,6 +55,11 @@ def signature_of(headers: Mapping[str, str]) -> str:
     return next((value for name in SIGNATURE_HEADERS if (value := _header(headers, name).strip())), "")
 
 
+def delivery_id_of(headers: Mapping[str, str]) -> str:
+    """Return the delivery's id, or an empty string; it is new each time, so it names no fact."""
+    return _header(headers, DELIVERY_HEADER)
+
+
 def verify(body: bytes, signature: str, secrets: Iterable[str]) -> bool:
     """Whether the raw body was signed with one of the secrets; constant time.
 
@@ -88,7 +93,7 @@ def parse(headers: Mapping[str, str], body: bytes) -> GiteaDelivery:
     return GiteaDelivery(
         event=event,
         event_type=fine,
-        delivery_id=_header(headers, DELIVERY_HEADER),
+        delivery_id=delivery_id_of(headers),
         repository=envelope.repository.full_name if envelope.repository else "",
         sender=envelope.sender.login if envelope.sender else "",
         sender_id=str(envelope.sender.id) if envelope.sender else "",

@@ -96,6 +96,11 @@ def signature_of(headers: Mapping[str, str]) -> str:
     return _header(headers, SIGNATURE_HEADER)
 
 
+def delivery_id_of(headers: Mapping[str, str]) -> str:
+    """Return the delivery's id, or an empty string; it is new each time, so it names no fact."""
+    return _header(headers, DELIVERY_HEADER)
+
+
 def verify(body: bytes, signature: str, secrets: Iterable[str]) -> bool:
     """Whether the raw body was signed with one of the secrets; constant time, an empty signature is unsigned."""
     claimed = signature.strip().lower().encode("utf-8", "replace")
@@ -125,7 +130,7 @@ def parse(headers: Mapping[str, str], body: bytes) -> PlaneDelivery:
     return PlaneDelivery(
         event=envelope.event,
         action=action,
-        delivery_id=_header(headers, DELIVERY_HEADER),
+        delivery_id=delivery_id_of(headers),
         webhook_id=envelope.webhook_id,
         actor=PlaneActor(actor_id=actor.id, name=actor.display_name) if actor else None,
         field=_FIELDS.get(activity.field or "", activity.field or ""),

@@ -1,0 +1,165 @@
+"""Claude Code's `--output-format stream-json`: result, cost, session and the provider's troubles, line by line."""
+
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import msgspec
+
+from conveyor.adapters.agents.claude_lines import (
+    AssistantLine,
+    Head,
+    LimitLine,
+    ModelUsage,
+    ResultLine,
+    RetryLine,
+    TokenCount,
+)
+from conveyor.adapters.agents.report import ERROR_CHARS, SUMMARY_CHARS, AgentReport
+from conveyor.contracts.outcomes import OutcomeReason, Usage
+
+_HOPELESS = frozenset({401, 403})
+"""Claude Code repeats a call with a rejected key ten times, 171 s long (facts: agents 1.5)."""
+_WORKING = frozenset({"assistant", "user"})
+T = TypeVar("T")
+
+
+class ClaudeStreamJson:
+    """A Parser; see there. A resumed session's cost counts this run alone where Claude tells it apart (2.1.285)."""
+
+    def __init__(self) -> None:
+        self._session_id = ""
+        self._bad_lines = 0
+        self._result: ResultLine | None = None
+        self._goes_on = False
+        self._retry: RetryLine | None = None
+        self._rejected_until: float | None = None
+        self._is_rejected = False
+        self._told: list[Usage] = []
+        self._messages: dict[str, TokenCount] = {}
+
+    def feed(self, line: bytes) -> None:
+        """Take one line; what cannot be read is counted and skipped, unknown types are fine."""
+        if not line.strip():
+            return
+        try:
+            head = msgspec.json.decode(line, type=Head)
+            self._session_id = head.session_id or self._session_id
+            self._take(head, line)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self._bad_lines += 1
+
+    def _take(self, head: Head, line: bytes) -> None:
+        self._goes_on = self._goes_on or head.type in _WORKING
+        if head.type == "assistant":
+            message = _read(line, AssistantLine).message
+            self._messages[message.id] = message.usage or TokenCount()
+        elif head.type == "rate_limit_event":
+            info = _read(line, LimitLine).rate_limit_info
+            self._is_rejected, self._rejected_until = info.status == "rejected", info.resetsAt
+        elif head.type == "system" and head.subtype == "api_retry":
+            self._retry = _read(line, RetryLine)
+        elif head.type == "result":
+            self._end(_read(line, ResultLine))
+
+    def _end(self, result: ResultLine) -> None:
+        self._result, self._goes_on = result, False
+        since = result.model_usage_since_last_result
+        if since is None:
+            # Before that field every result told the total of the process so far.
+            self._told = [_used(result.modelUsage, result.total_cost_usd)]
+        else:
+            self._told.append(_used(since, sum(model.costUSD for model in since.values())))
+        self._messages.clear()
+
+    @property
+    def has_result(self) -> bool:
+        """Whether the last thing of weight was a result."""
+        return self._result is not None and not self._goes_on
+
+    @property
+    def hopeless(self) -> str:
+        """The rejected key's words at the first retry of such a call."""
+        if self._retry and self._retry.error_status in _HOPELESS:
+            return f"the provider rejects the key: {self._retry.error} ({self._retry.error_status})"
+        return ""
+
+    @property
+    def usage(self) -> Usage:
+        """What the results told, and the messages since, of which the input is exact and the output a guess."""
+        counts = self._messages.values()
+        return Usage(
+            input_tokens=sum(used.input_tokens for used in self._told) + sum(_input(count) for count in counts),
+            output_tokens=sum(used.output_tokens for used in self._told) + sum(count.output_tokens for count in counts),
+            cost_usd=sum(used.cost_usd for used in self._told),
+        )
+
+    def result(self) -> AgentReport:
+        """Return what is known: by the last result, or, when there is none, by what the provider said last."""
+        last = self._result
+        ok = None if last is None else not last.is_error
+        reason = OutcomeReason.FINISHED if ok else self._trouble(last)
+        is_transient = reason in (OutcomeReason.RATE_LIMITED, OutcomeReason.OVERLOADED, OutcomeReason.NETWORK)
+        words = _words(last)
+        return AgentReport(
+            ok=ok,
+            reason=reason,
+            is_transient=is_transient,
+            resets_at=self._resets_at() if reason is OutcomeReason.RATE_LIMITED else None,
+            usage=self.usage,
+            session_id=self._session_id,
+            summary=words[:SUMMARY_CHARS] if ok else "",
+            error="" if ok else (words or self.hopeless)[:ERROR_CHARS],
+            bad_lines=self._bad_lines,
+        )
+
+    def _resets_at(self) -> datetime | None:
+        if not self._is_rejected or self._rejected_until is None:
+            return None
+        return datetime.fromtimestamp(self._rejected_until, UTC)
+
+    def _trouble(self, last: ResultLine | None) -> OutcomeReason | None:
+        if self._is_rejected:
+            return OutcomeReason.RATE_LIMITED
+        if last is None:
+            return _by_status(self._retry.error_status) if self._retry else None
+        if last.subtype == "error_max_budget_usd":
+            return OutcomeReason.BUDGET_SPENT
+        if last.api_error_status is not None:
+            return _by_status(last.api_error_status)
+        if last.terminal_reason == "api_error" and self._retry and self._retry.error_status is None:
+            return OutcomeReason.NETWORK
+        return OutcomeReason.AGENT_ERROR
+
+
+def _by_status(status: int | None) -> OutcomeReason:
+    if status is None:
+        return OutcomeReason.NETWORK
+    if status == 429:
+        return OutcomeReason.RATE_LIMITED
+    return OutcomeReason.OVERLOADED if status >= 500 or status == 408 else OutcomeReason.AGENT_ERROR
+
+
+def _words(last: ResultLine | None) -> str:
+    if last is None:
+        return ""
+    if isinstance(last.result, str) and last.result:
+        return last.result
+    return "; ".join(str(error) for error in last.errors) if isinstance(last.errors, list) else last.subtype
+
+
+def _used(models: dict[str, ModelUsage], cost_usd: float) -> Usage:
+    return Usage(
+        input_tokens=sum(
+            model.inputTokens + model.cacheReadInputTokens + model.cacheCreationInputTokens for model in models.values()
+        ),
+        output_tokens=sum(model.outputTokens for model in models.values()),
+        cost_usd=cost_usd,
+    )
+
+
+def _input(count: TokenCount) -> int:
+    return count.input_tokens + count.cache_creation_input_tokens + count.cache_read_input_tokens
+
+
+def _read(line: bytes, kind: type[T]) -> T:
+    return msgspec.json.decode(line, type=kind)

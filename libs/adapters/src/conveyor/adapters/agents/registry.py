@@ -1,0 +1,17 @@
+"""The output formats by the names used in the configuration; a new CLI is a new line here."""
+
+from collections.abc import Callable, Mapping
+
+from conveyor.adapters.agents.claude_stream_json import ClaudeStreamJson
+from conveyor.adapters.agents.report import Parser
+from conveyor.adapters.agents.text import PlainText
+from conveyor.contracts.errors import SettingsError
+
+FORMATS: Mapping[str, Callable[[], Parser]] = {"claude-stream-json": ClaudeStreamJson, "text": PlainText}
+
+
+def parser_for(name: str) -> Parser:
+    """Return a fresh parser for one run; SettingsError for a name that is none."""
+    if name not in FORMATS:
+        raise SettingsError(f"agent output format {name!r} is not known; expected one of {', '.join(sorted(FORMATS))}")
+    return FORMATS[name]()
