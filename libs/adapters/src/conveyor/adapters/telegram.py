@@ -11,7 +11,7 @@ MAX_CHARS = 4096
 _MARKS = {"warning": "⚠️ ", "alert": "🛑 "}
 
 
-class TelegramNotifier:
+class Telegram:
     """One bot and one chat. The token is part of the address, so no error ever shows the address."""
 
     def __init__(self, token: str, chat_id: str, url: str = API) -> None:

@@ -6,7 +6,7 @@ from conveyor.adapters.transport import TIMEOUT, retry_after_s, send
 from conveyor.contracts.errors import PermanentError, TransientError
 
 
-class WebhookNotifier:
+class WebhookOut:
     """One address, which is a secret in itself and never shown in an error."""
 
     def __init__(self, url: str) -> None:

@@ -5,7 +5,7 @@ import httpx
 PATIENCE_S = 5.0
 
 
-class HttpProbe:
+class HealthProbe:
     """Looks at health addresses; every way of not answering well is the same answer: not healthy."""
 
     def __init__(self, timeout_s: float = PATIENCE_S) -> None:
