@@ -1,0 +1,1 @@
+"""The gateway's HTTP side: webhooks in, health and figures out."""

@@ -1,0 +1,89 @@
+"""What the reconciler needs from outside, as it needs it; `app` says who does it."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from conveyor.contracts.events import AnyEvent
+from conveyor.contracts.observed import CiStatus, PullRequest, StateChange, TrackerIssue, TrackerState
+from conveyor.contracts.transition import TaskRecord
+
+
+class Tracker(Protocol):
+    """The tracker, read only. TransientError while it cannot be asked, PermanentError when it refuses."""
+
+    async def me(self) -> str:
+        """Return our own user id."""
+
+    async def states(self, project_id: str) -> tuple[TrackerState, ...]:
+        """Return the states of a project, from a cache."""
+
+    async def own_state(self, project_id: str, key: str) -> TrackerState | None:
+        """Return the project's own state of a logical key; None when it has none."""
+
+    def changed_issues(self, project_id: str, since: datetime) -> AsyncIterator[TrackerIssue]:
+        """Yield what changed since then, newest first."""
+
+    async def last_move(self, project_id: str, issue_id: str) -> StateChange | None:
+        """Return the latest change of an issue's state; None when it never moved."""
+
+
+class Forge(Protocol):
+    """The forge, read only. TransientError while it cannot be asked, PermanentError when it refuses."""
+
+    async def branch_sha(self, repo: str, branch: str) -> str | None:
+        """Return the head of a branch; None when there is none."""
+
+    async def ci_status(self, repo: str, sha: str, required: tuple[str, ...]) -> CiStatus:
+        """Return CI of one commit over its required contexts, or all."""
+
+    async def pull_request(self, repo: str, number: int) -> PullRequest | None:
+        """Return a pull request; None when there is none."""
+
+
+class Stored(Protocol):
+    """The bus's word that an event is safe on disk."""
+
+    @property
+    def duplicate(self) -> bool:
+        """Whether it was there already."""
+
+
+class Events(Protocol):
+    """The log of events."""
+
+    async def publish(self, event: AnyEvent) -> Stored:
+        """Return once the event is safe; TransientError when nobody says so."""
+
+
+class StoredTask(Protocol):
+    """The latest revision of one task."""
+
+    @property
+    def record(self) -> TaskRecord:
+        """The revision."""
+
+
+class Tasks(Protocol):
+    """The tasks as they are now."""
+
+    async def all(self, project: str | None = None) -> Sequence[StoredTask]:
+        """Return the latest revision of every task of a project."""
+
+
+class Entry(Protocol):
+    """What a bucket holds under one key."""
+
+    @property
+    def value(self) -> bytes:
+        """The bytes."""
+
+
+class Notes(Protocol):
+    """The bucket that remembers what was looked at."""
+
+    async def get(self, key: str) -> Entry | None:
+        """Return what stands under a key."""
+
+    async def put(self, key: str, value: bytes) -> object:
+        """Write it down, over what stood there."""
