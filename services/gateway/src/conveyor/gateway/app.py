@@ -167,6 +167,7 @@ def _pull(change: PullChange, repository: str, actor: Actor) -> PullTold:
         at=change.at,
         actor=actor,
         merge_sha=change.merge_sha,
+        is_foreign=change.is_foreign,
     )
 
 

@@ -44,6 +44,8 @@ class PullChange(Struct, frozen=True, kw_only=True):
     merged: bool
     merge_sha: str
     author: str
+    is_foreign: bool = False
+    """Whether its branch lies in another repository, where anybody may name a branch as they like."""
     at: datetime
     """When Gitea last touched it; of a merge, when it was merged."""
 
@@ -108,5 +110,6 @@ def pull_of(data: PullData, action: str) -> PullChange:
         merged=data.merged,
         merge_sha=(data.merge_commit_sha or "") if data.merged else "",
         author=data.user.login if data.user else "",
+        is_foreign=data.head.repo_id != data.base.repo_id,
         at=data.merged_at if is_merge and data.merged_at else data.updated_at,
     )
