@@ -86,7 +86,7 @@ class NatsProcess:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            preexec_fn=_die_with_parent(),  # noqa: PLW1509 - one prctl, prepared beforehand: no lock is taken
+            preexec_fn=die_with_parent(),  # noqa: PLW1509 - one prctl, prepared beforehand: no lock is taken
         )
         deadline = SYSTEM_CLOCK.monotonic() + START_TIMEOUT_S
         while not await self._answers():
@@ -182,7 +182,8 @@ def _quoted(value: str | Path) -> str:
     return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _die_with_parent() -> Callable[[], None] | None:
+def die_with_parent() -> Callable[[], None] | None:
+    """Return what a child calls before it becomes another program, to get SIGTERM when its parent dies (Linux)."""
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl

@@ -22,6 +22,10 @@ class NatsSettings(Section, frozen=True, kw_only=True):
     """One server or several, separated by commas."""
     replicas: int = 1
     """Copies of every stream: 1 on one server, 3 on a cluster of three."""
+    embedded: bool = True
+    """`conveyor up` only: start a nats-server of our own at `url`; false when one runs there already."""
+    data_dir: str = ".conveyor/nats"
+    """Embedded server only: the folder that holds its data, relative to the configuration file."""
     sync: Literal["always", "default"] = "always"
     """Embedded server only: `always` writes every message to disk before it is acknowledged."""
     monitor_port: int = -1

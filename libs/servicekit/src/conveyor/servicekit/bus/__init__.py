@@ -2,30 +2,54 @@
 
 from conveyor.servicekit.bus.commands import CommandQueue
 from conveyor.servicekit.bus.connection import Bus, NoRespondersError, connect
+from conveyor.servicekit.bus.consume import consume, consume_by_priority
+from conveyor.servicekit.bus.consumer import ConsumerSpec
+from conveyor.servicekit.bus.control import ask, serve
+from conveyor.servicekit.bus.dead import DeadLetter, DeadLetters
+from conveyor.servicekit.bus.delivery import Delivery, Handler, Lane, Outcome
 from conveyor.servicekit.bus.errors import ApiError, Conflict, Leave
 from conveyor.servicekit.bus.events import EventLog
 from conveyor.servicekit.bus.follow import Start, follow, scan
+from conveyor.servicekit.bus.kv import Bucket, Entry
+from conveyor.servicekit.bus.lease import Lease, leader
+from conveyor.servicekit.bus.micro import register
 from conveyor.servicekit.bus.provision import provision, ready
 from conveyor.servicekit.bus.tasks import StoredRevision, StoredTask, TaskStore
 from conveyor.servicekit.bus.wire import Message, Stored
 
 __all__ = [
     "ApiError",
+    "Bucket",
     "Bus",
     "CommandQueue",
     "Conflict",
+    "ConsumerSpec",
+    "DeadLetter",
+    "DeadLetters",
+    "Delivery",
+    "Entry",
     "EventLog",
+    "Handler",
+    "Lane",
+    "Lease",
     "Leave",
     "Message",
     "NoRespondersError",
+    "Outcome",
     "Start",
     "Stored",
     "StoredRevision",
     "StoredTask",
     "TaskStore",
+    "ask",
     "connect",
+    "consume",
+    "consume_by_priority",
     "follow",
+    "leader",
     "provision",
     "ready",
+    "register",
     "scan",
+    "serve",
 ]

@@ -27,6 +27,7 @@ PING_INTERVAL_S = 5
 RECONNECT_WAIT_S = 0.25
 NO_RESPONDERS = "503"
 _log = logs.get("bus")
+Receive = Callable[[Msg], Awaitable[None]]
 
 
 class NoRespondersError(TransientError):

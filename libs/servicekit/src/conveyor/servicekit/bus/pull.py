@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 
+import nats.errors
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
@@ -77,7 +78,7 @@ class Puller:
         """Ask for nothing more; what is on its way still reaches `take` before this returns."""
         subscription, self._subscription = self._subscription, None
         if subscription is not None and self._bus.is_connected:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(nats.errors.Error, TimeoutError):
                 await asyncio.wait_for(subscription.drain(), 2)  # type: ignore[no-untyped-call] # the library has no types here
 
     async def _turn(self) -> None:
@@ -95,7 +96,7 @@ class Puller:
     async def _begin(self) -> None:
         old, self._subscription = self._subscription, None
         if old is not None and self._bus.is_connected:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(nats.errors.Error, TimeoutError):
                 await old.unsubscribe()
         await self._bus.wait_connected(EXPIRES_S)
         self._is_broken = False

@@ -1,6 +1,5 @@
 """JetStream's own messages: acknowledgement of a publish, a stored message, where a delivery stands."""
 
-import base64
 from datetime import UTC, datetime
 
 import msgspec
@@ -105,6 +104,8 @@ class Position(Struct, frozen=True):
     delivered: int
     seq: int
     consumer_seq: int
+    stream: str
+    consumer: str
     at: datetime
     pending: int
 
@@ -112,16 +113,15 @@ class Position(Struct, frozen=True):
 def position(message: Msg) -> Position:
     """Return where a delivered message stands, read from its reply subject."""
     tokens = message.reply.split(".")
-    delivered, seq, consumer_seq, nanoseconds, pending = tokens[4:9] if len(tokens) == 9 else tokens[6:11]
+    stream, consumer, delivered, seq, consumer_seq, nanoseconds, pending = (
+        tokens[2:9] if len(tokens) == 9 else tokens[4:11]
+    )
     return Position(
         delivered=int(delivered),
         seq=int(seq),
         consumer_seq=int(consumer_seq),
+        stream=stream,
+        consumer=consumer,
         at=datetime.fromtimestamp(int(nanoseconds) / 1e9, tz=UTC),
         pending=int(pending),
     )
-
-
-def encode_headers(headers: dict[str, str]) -> str:
-    """Return headers as one line of ASCII, for keeping them inside another header."""
-    return base64.b64encode(msgspec.json.encode(headers)).decode()
