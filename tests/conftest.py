@@ -1,4 +1,4 @@
-"""Fixtures for every test: a real nats-server per worker, a provisioned connection, waiting with a deadline, a clock."""
+"""Fixtures for every test: a real nats-server per worker, a connection, waiting with a deadline, a clock."""
 
 import asyncio
 import inspect
@@ -34,7 +34,7 @@ async def wait_until(condition: Condition, *, timeout_s: float = 10.0) -> Any:
 
 @pytest.fixture
 def eventually() -> Callable[..., Awaitable[Any]]:
-    """`await eventually(lambda: ..., timeout_s=10)`: wait for a condition with a deadline."""
+    """Wait for a condition with a deadline: `await eventually(lambda: ..., timeout_s=10)`."""
     return wait_until
 
 
@@ -102,12 +102,12 @@ def _shared_nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsProce
 
 
 @pytest.fixture
-async def nats(_shared_nats: NatsProcess) -> AsyncIterator[NatsProcess]:
+async def nats(_shared_nats: NatsProcess) -> NatsProcess:
     """This worker's nats-server, running and without any stream."""
     if not _shared_nats.is_running:
         await _shared_nats.start()
     await _forget_everything(_shared_nats.url)
-    yield _shared_nats
+    return _shared_nats
 
 
 @pytest.fixture

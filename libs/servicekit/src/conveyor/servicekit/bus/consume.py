@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Required, TypedDict, Unpack
 
 from conveyor.servicekit.bus.connection import Bus
@@ -96,9 +96,9 @@ async def _in_hand(hands: Hands, ack_wait_s: float) -> AsyncIterator[None]:
         await asyncio.wait({alive})
 
 
-async def _until(stopping: asyncio.Event, work: "asyncio._CoroutineLike[None]") -> None:
+async def _until(stopping: asyncio.Event, work: Coroutine[None, None, None]) -> None:
     """Run `work` until the event is set; raise what made it end before."""
-    task = asyncio.ensure_future(work)
+    task = asyncio.create_task(work)
     stop = asyncio.ensure_future(stopping.wait())
     try:
         await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)

@@ -59,7 +59,8 @@ class TaskStore:
         """Return the latest record of every task, of one project or of all, in the order of their last change."""
         wanted = EVERY_TASK if project is None else f"task.{project}.>"
         messages = scan(self._bus, streams.TASKS.name, (wanted,), start=Start.LATEST)
-        return [StoredTask(codec.decode_record(message.body), message.seq) async for message in messages]
+        latest = {message.subject: message async for message in messages}  # a reading begun anew may bring one twice
+        return [StoredTask(codec.decode_record(message.body), message.seq) for message in latest.values()]
 
     async def history(self, project: str, key: str) -> list[StoredRevision]:
         """Return every revision of a task, oldest first."""

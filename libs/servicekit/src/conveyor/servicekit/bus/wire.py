@@ -17,6 +17,8 @@ STREAM_NOT_FOUND = 10059
 CONSUMER_NOT_FOUND = 10014
 WRONG_LAST = 10071
 WRITE_IN_FLIGHT = 10164
+_TOKENS = 9
+"""Of `$JS.ACK.…`; more when it names a domain and an account."""
 
 
 class Ack(Struct, frozen=True):
@@ -113,9 +115,8 @@ class Position(Struct, frozen=True):
 def position(message: Msg) -> Position:
     """Return where a delivered message stands, read from its reply subject."""
     tokens = message.reply.split(".")
-    stream, consumer, delivered, seq, consumer_seq, nanoseconds, pending = (
-        tokens[2:9] if len(tokens) == 9 else tokens[4:11]
-    )
+    fields = tokens[2:9] if len(tokens) == _TOKENS else tokens[4:11]
+    stream, consumer, delivered, seq, consumer_seq, nanoseconds, pending = fields
     return Position(
         delivered=int(delivered),
         seq=int(seq),
