@@ -12,7 +12,7 @@ _KINDS = (
     (
         OutcomeReason.OVERLOADED,
         re.compile(
-            r"overloaded|at capacity|service.?unavailable|bad gateway|internal server ?error|\b(?:500|502|503|529)\b",
+            r"overloaded|at capacity|service.?unavailable|bad gateway|internal server ?error|\b(?:502|503|529)\b",
             re.IGNORECASE,
         ),
     ),

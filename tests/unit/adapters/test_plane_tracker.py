@@ -1,0 +1,241 @@
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from conveyor.adapters.plane import DuplicateError, InvalidKeyError, NoPermissionError, PlaneTracker, RateLimiter
+from conveyor.contracts.errors import PermanentError, TransientError
+
+Bench = Any
+"""A PlaneBench; see conftest."""
+
+
+async def test_it_knows_whose_key_it_uses(bench: Bench) -> None:
+    assert await bench.tracker.me() == bench.bot.id
+
+
+async def test_an_issue_is_read_by_id_and_by_key(bench: Bench) -> None:
+    made = bench.plane.create_issue(bench.project, "Add a door", "<h2>Why</h2><p>It is <b>cold</b></p>", state="Todo")
+    issue = await bench.tracker.issue(bench.project.id, made.id)
+    assert issue is not None
+    assert (issue.key, issue.title, issue.description) == ("SHOP-1", "Add a door", "Why\nIt is cold")
+    assert issue.state_id == bench.plane.state(bench.project, "Todo").id
+    assert issue == await bench.tracker.issue_by_key("SHOP-1")
+
+
+async def test_an_issue_that_is_gone_is_none(bench: Bench) -> None:
+    gone, archived = (bench.plane.create_issue(bench.project, name) for name in ("gone", "archived"))
+    bench.plane.delete_issue(gone)
+    bench.plane.archive_issue(archived)
+    assert await bench.tracker.issue(bench.project.id, gone.id) is None
+    assert await bench.tracker.issue(bench.project.id, archived.id) is None
+    assert await bench.tracker.issue_by_key("SHOP-99") is None
+
+
+async def test_a_text_that_is_no_key_is_never_asked_for(bench: Bench) -> None:
+    assert await bench.tracker.issue_by_key("SHOP-abc") is None
+    assert bench.asked() == 0
+
+
+@pytest.mark.behaviour("SE-13")
+async def test_each_key_is_resolved_to_a_state_of_the_projects_own(bench: Bench) -> None:
+    plain = bench.plane.create_project(
+        "Plain", "PLAIN", states=(("Todo", "unstarted", "#111"), ("Doing", "started", "#222"))
+    )
+    for project, key, name in (
+        (bench.project, "to_analyse", "To Analyse"),
+        (bench.project, "development", "In Progress"),
+        (bench.project, "code_review", "In Review"),
+        (plain, "to_analyse", "Doing"),
+        (plain, "code_review", "Doing"),
+        (plain, "needs_input", "Todo"),
+    ):
+        assert await bench.tracker.resolve(project.id, key) in await bench.tracker.states(project.id)
+        assert (await bench.tracker.resolve(project.id, key)).name == name
+    with pytest.raises(PermanentError, match="no status for approved"):
+        await bench.tracker.resolve(plain.id, "approved")
+    assert await bench.tracker.own_state(plain.id, "in_review") is None
+
+
+@pytest.mark.behaviour("SE-14")
+async def test_states_are_asked_once_in_300_s_and_the_last_good_set_serves_a_failed_refresh(bench: Bench) -> None:
+    first = await bench.tracker.states(bench.project.id)
+    bench.watch.seconds += 299
+    assert await bench.tracker.states(bench.project.id) == first
+    assert bench.asked("states") == 1
+    bench.watch.seconds += 2
+    bench.plane.answer_next(502)
+    assert await bench.tracker.states(bench.project.id) == first
+    assert bench.asked("states") == 2
+    bench.watch.seconds += 31
+    assert await bench.tracker.states(bench.project.id) == first
+    assert bench.asked("states") == 3
+
+
+async def test_states_that_were_never_read_are_an_error(bench: Bench) -> None:
+    bench.plane.answer_next(503)
+    with pytest.raises(TransientError):
+        await bench.tracker.states(bench.project.id)
+
+
+async def test_members_have_their_role_and_are_not_served_stale(bench: Bench) -> None:
+    guest = bench.plane.add_user("Gus", 5)
+    members = {member.user_id: member for member in await bench.tracker.members(bench.project.id)}
+    assert members[guest.id].role == "guest"
+    assert (members[bench.plane.owner.id].name, members[bench.plane.owner.id].role) == ("Ada", "admin")
+    assert members[bench.bot.id].role == "member"
+    bench.watch.seconds += 301
+    bench.plane.answer_next(502)
+    with pytest.raises(TransientError):
+        await bench.tracker.members(bench.project.id)
+
+
+async def test_changed_issues_come_newest_first_down_to_the_watermark(bench: Bench) -> None:
+    old = bench.plane.create_issue(bench.project, "old")
+    bench.plane.backdate(old, 3600)
+    made = [bench.plane.create_issue(bench.project, f"new {number}") for number in range(120)]
+    since = bench.plane.clock.now() - timedelta(seconds=600)
+    found = [issue async for issue in bench.tracker.changed_issues(bench.project.id, since)]
+    assert {issue.issue_id for issue in found} == {issue.id for issue in made}
+    assert [issue.updated_at for issue in found] == sorted((issue.updated_at for issue in found), reverse=True)
+
+
+async def test_who_stops_at_the_watermark_pays_for_one_page(bench: Bench) -> None:
+    for number in range(150):
+        bench.plane.backdate(bench.plane.create_issue(bench.project, f"old {number}"), 3600)
+    bench.plane.create_issue(bench.project, "new")
+    since = bench.plane.clock.now() - timedelta(seconds=600)
+    assert [issue.title async for issue in bench.tracker.changed_issues(bench.project.id, since)] == ["new"]
+    assert bench.asked("work-items") == 1
+
+
+async def test_the_last_move_tells_who_and_when_whatever_happened_since(bench: Bench) -> None:
+    grace = bench.plane.add_user("Grace")
+    issue = bench.plane.create_issue(bench.project, "move me")
+    assert await bench.tracker.last_move(bench.project.id, issue.id) is None
+    bench.plane.move_issue(issue, "In Progress")
+    bench.plane.move_issue(issue, "Approved", by=grace)
+    bench.plane.edit_issue(issue, name="renamed")
+    move = await bench.tracker.last_move(bench.project.id, issue.id)
+    assert move is not None
+    assert (move.actor_id, move.state_id) == (grace.id, bench.plane.state(bench.project, "Approved").id)
+    assert isinstance(move.at, datetime)
+    assert move.at.utcoffset() == timedelta(0)
+
+
+async def test_a_state_is_set_and_setting_it_again_is_harmless(bench: Bench) -> None:
+    issue = bench.plane.create_issue(bench.project, "work")
+    state = await bench.tracker.resolve(bench.project.id, "in_progress")
+    for _ in range(2):
+        await bench.tracker.set_state(bench.project.id, issue.id, state.state_id)
+    assert bench.plane.state_of(issue) == "In Progress"
+
+
+async def test_a_comment_with_the_same_marker_is_posted_once(bench: Bench) -> None:
+    issue = bench.plane.create_issue(bench.project, "talk")
+    for marker in ("a", "a", "b"):
+        await bench.tracker.comment(bench.project.id, issue.id, f"<note> {marker}", marker)
+    comments = await bench.tracker.comments(bench.project.id, issue.id)
+    assert [(comment.text, comment.is_ours) for comment in comments] == [("<note> a", True), ("<note> b", True)]
+    assert {comment.actor_id for comment in comments} == {bench.bot.id}
+
+
+async def test_an_edited_comment_is_told_apart(bench: Bench) -> None:
+    issue = bench.plane.create_issue(bench.project, "talk")
+    bench.plane.edit_comment(bench.plane.comment(issue, "first"), "second")
+    (comment,) = await bench.tracker.comments(bench.project.id, issue.id)
+    assert (comment.text, comment.is_edited, comment.is_ours) == ("second", True, False)
+
+
+async def test_blockers_are_read_from_either_end(bench: Bench) -> None:
+    one, two, three = (bench.plane.create_issue(bench.project, name) for name in "abc")
+    bench.plane.relate(one, "blocked_by", two)
+    bench.plane.relate(three, "blocking", one)
+    assert set(await bench.tracker.relations(bench.project.id, one.id)) == {two.id, three.id}
+    assert await bench.tracker.relations(bench.project.id, two.id) == ()
+
+
+async def test_a_bad_key_and_a_missing_permission_are_told_apart(bench: Bench) -> None:
+    with pytest.raises(InvalidKeyError, match=r"plane\.api_key"):
+        await bench.tracker_with("nonsense").me()
+    bench.plane.revoke_key(bench.bot)
+    with pytest.raises(InvalidKeyError):
+        await bench.tracker.states(bench.project.id)
+    guest = bench.plane.add_user("Gus", 5)
+    issue = bench.plane.create_issue(bench.project, "work")
+    with pytest.raises(NoPermissionError, match="member of the project"):
+        await bench.tracker_with(guest.api_key).set_state(bench.project.id, issue.id, issue.state_id)
+    with pytest.raises(NoPermissionError):
+        await bench.tracker_with(guest.api_key, workspace="elsewhere").states(bench.project.id)
+
+
+async def test_a_wrong_state_cannot_be_set_by_trying_again(bench: Bench) -> None:
+    issue = bench.plane.create_issue(bench.project, "work")
+    with pytest.raises(PermanentError, match="answered 400"):
+        await bench.tracker.set_state(bench.project.id, issue.id, "7e856ae8-eb7c-4156-9b57-3cb18df683a3")
+
+
+async def test_an_unknown_issue_cannot_be_commented_on(bench: Bench) -> None:
+    with pytest.raises(PermanentError, match="commenting on issue"):
+        await bench.tracker.comment(bench.project.id, "7e856ae8-eb7c-4156-9b57-3cb18df683a3", "hi", "m")
+
+
+async def test_a_wrong_address_is_no_missing_issue(bench: Bench) -> None:
+    with pytest.raises(PermanentError, match="404"):
+        await bench.tracker.issue(bench.project.id, "no-uuid")
+
+
+async def test_a_500_is_tried_again_but_not_for_ever(bench: Bench) -> None:
+    bench.plane.answer_next(500, 8)
+    for _ in range(7):
+        with pytest.raises(TransientError):
+            await bench.tracker.me()
+    with pytest.raises(PermanentError, match="8 times"):
+        await bench.tracker.me()
+    assert await bench.tracker.me() == bench.bot.id
+
+
+async def test_another_answer_between_two_500s_starts_the_count_anew(bench: Bench) -> None:
+    for _ in range(3):
+        bench.plane.answer_next(500, 7)
+        for _ in range(7):
+            with pytest.raises(TransientError):
+                await bench.tracker.me()
+        assert await bench.tracker.me() == bench.bot.id
+
+
+async def test_a_429_keeps_every_user_of_the_key_silent_for_as_long_as_plane_asked(bench: Bench) -> None:
+    limiter = RateLimiter(max_wait_s=5, monotonic=bench.watch, sleep=bench.watch.sleep)
+    first, second = (bench.tracker_with(bench.bot.api_key, limiter=limiter) for _ in range(2))
+    bench.plane.limiter.limit = 0
+    with pytest.raises(TransientError) as caught:
+        await first.me()
+    asked = bench.asked()
+    wait_s = caught.value.retry_after_s
+    assert wait_s is not None
+    assert 0 < wait_s <= 60
+    bench.plane.limiter.limit = None
+    with pytest.raises(TransientError) as caught:
+        await second.me()
+    assert (caught.value.retry_after_s, bench.asked()) == (wait_s, asked)
+    bench.watch.seconds += wait_s
+    assert await second.me() == bench.bot.id
+
+
+async def test_a_tracker_that_is_away_is_a_passing_trouble(bench: Bench) -> None:
+    await bench.plane.stop()
+    with pytest.raises(TransientError, match="asking Plane who the API key belongs to: no answer"):
+        await bench.tracker.me()
+    await bench.plane.start()
+    assert await bench.tracker.me() == bench.bot.id
+
+
+async def test_an_address_that_is_no_plane_says_so(forge_bench: Any, bench: Bench) -> None:
+    tracker = PlaneTracker(forge_bench.gitea.url, "acme", "key")
+    with pytest.raises(PermanentError):
+        await tracker.states(bench.project.id)
+    await tracker.close()
+
+
+def test_a_duplicate_is_a_permanent_error() -> None:
+    assert issubclass(DuplicateError, PermanentError)
