@@ -13,6 +13,7 @@ from msgspec import inspect as shapes
 from conveyor.contracts import codec
 from conveyor.contracts.errors import MessageError, PermanentError
 from conveyor.contracts.events import AnyEvent, Nudged, Origin
+from conveyor.contracts.transition import TaskRecord
 
 AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 NUDGE = Nudged(
@@ -58,7 +59,7 @@ def values(shape: shapes.Type) -> st.SearchStrategy[Any]:
 
 EVENTS = st.one_of([values(shapes.type_info(kind)) for kind in codec._EVENTS.values()])
 COMMANDS = st.one_of([values(shapes.type_info(kind)) for kind in codec._COMMANDS.values()])
-RECORDS = values(shapes.type_info(codec.TaskRecord))
+RECORDS = values(shapes.type_info(TaskRecord))
 
 
 @given(EVENTS)
@@ -72,7 +73,7 @@ def test_a_command_survives_the_wire(command: Any) -> None:
 
 
 @given(RECORDS)
-def test_a_task_record_survives_the_wire(record: codec.TaskRecord) -> None:
+def test_a_task_record_survives_the_wire(record: TaskRecord) -> None:
     assert codec.decode_record(codec.encode(record)) == record
 
 
@@ -171,7 +172,7 @@ def test_headers_name_task_trace_and_type() -> None:
 
 
 @given(RECORDS)
-def test_a_records_headers_name_its_task_and_the_trace_of_its_cause(record: codec.TaskRecord) -> None:
+def test_a_records_headers_name_its_task_and_the_trace_of_its_cause(record: TaskRecord) -> None:
     assert codec.headers(record) == {
         "Conveyor-Task": f"{record.task.project}/{record.task.key}",
         "Conveyor-Trace": record.event.trace_id,

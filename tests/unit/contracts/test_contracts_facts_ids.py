@@ -1,6 +1,7 @@
 """One fact has one name, whichever way it came; two facts have two."""
 
 import inspect
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -22,7 +23,7 @@ VALUES: dict[object, tuple[object, object]] = {
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.__name__)
-def test_a_fact_is_named_by_all_that_makes_it_that_fact(recipe: object) -> None:
+def test_a_fact_is_named_by_all_that_makes_it_that_fact(recipe: Callable[..., str]) -> None:
     """Another value in any one part is another fact."""
     kinds = [part.annotation for part in inspect.signature(recipe).parameters.values()]
     usual = [VALUES[kind][0] for kind in kinds]
