@@ -113,7 +113,7 @@ def undeclared(member: Path) -> Iterator[str]:
             if top in sys.stdlib_module_names:
                 continue
             own = [f"conveyor-{rest[0].replace('_', '-')}"] if rest else []
-            names = {name.lower() for name in (own if top == "conveyor" else owners.get(top, [top]))}
+            names = {name.lower().replace("_", "-") for name in (own if top == "conveyor" else owners.get(top, [top]))}
             if not names & {*declared, *LANGUAGE, f"conveyor-{member.name}"}:
                 yield f"{repository.name(path, line)}: imports {module}, but {member.name} does not depend on it"
 
