@@ -1,6 +1,9 @@
 """Puts the gateway together: the only file here that knows which tracker and forge there are, and how they speak."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+from fastapi import FastAPI
 
 from conveyor.adapters.gitea import GiteaForge
 from conveyor.adapters.gitea import webhook as gitea
@@ -8,8 +11,11 @@ from conveyor.adapters.gitea.hook_contents import Content, PullChange, Push, Ref
 from conveyor.adapters.plane import PlaneTracker
 from conveyor.adapters.plane import webhook as plane
 from conveyor.contracts import facts_ids
+from conveyor.contracts.errors import ConveyorError, SettingsError
 from conveyor.contracts.events import Actor, PullRequestAction
 from conveyor.contracts.observed import TrackerState
+from conveyor.contracts.streams import LOOKUP
+from conveyor.gateway.core.registry import Registry
 from conveyor.gateway.core.told import (
     CommentTold,
     Issue,
@@ -22,15 +28,87 @@ from conveyor.gateway.core.told import (
     StatusTold,
     Told,
 )
-from conveyor.gateway.handlers import OwnAccount
+from conveyor.gateway.figures import Figures
+from conveyor.gateway.handlers import Intake, OwnAccount, World
+from conveyor.gateway.http import figures_pages, webhooks
+from conveyor.gateway.http.hang_up import RawSend
 from conveyor.gateway.ports import Source
+from conveyor.gateway.resolve import Resolver
 from conveyor.gateway.settings import Settings
+from conveyor.servicekit import logs
+from conveyor.servicekit.bus import Bucket, EventLog, TaskStore, connect, provision, ready
+from conveyor.servicekit.clock import SYSTEM_CLOCK, Clock
+from conveyor.servicekit.health import Health, HttpServer
+from conveyor.servicekit.health import routes as health_routes
+from conveyor.servicekit.lifecycle import Service
+from conveyor.servicekit.metrics import Metrics
 from conveyor.servicekit.secret import Secret
+from conveyor.servicekit.sections import HttpSettings
 
 OUR_COMMENTS = "conveyor"
 """The external source that our tracker adapter gives the comments it posts."""
 PULL_ACTIONS = frozenset(PullRequestAction)
 FIELDS = {"description_html": "description"}
+
+
+async def start(service: Service, settings: Settings) -> None:
+    """Start the gateway inside a service."""
+    await build(service, settings)
+
+
+async def build(service: Service, settings: Settings, clock: Clock = SYSTEM_CLOCK) -> HttpServer:
+    """Start the gateway inside a service and return its running HTTP server; SettingsError for what cannot work."""
+    check(settings)
+    bus = await connect(settings.nats, name="gateway")
+    service.resources.push_async_callback(bus.close)
+    await provision(bus, settings.nats.replicas)
+    service.spawn("bus", bus.watch(service.stopping))
+    tracker = PlaneTracker(settings.plane.url, settings.plane.workspace, settings.plane.api_key.reveal())
+    service.resources.push_async_callback(tracker.close)
+    forge = GiteaForge(settings.gitea.url, settings.gitea.token.reveal())
+    service.resources.push_async_callback(forge.close)
+    registry, tasks = Registry(settings.project), TaskStore(bus)
+    resolver = Resolver(registry=registry, lookup=Bucket(bus, LOOKUP), tracker=tracker, forge=forge, tasks=tasks)
+    world = World(registry=registry, tracker=tracker, events=EventLog(bus), resolver=resolver, clock=clock)
+    sources = (plane_source(settings, tracker), gitea_source(settings, forge))
+    metrics, health = Metrics("gateway"), Health()
+    health.check("bus", lambda: ready(bus))
+    app = FastAPI(title="Conveyor gateway", openapi_url=None, docs_url=None, redoc_url=None)
+    app.router.routes.extend(health_routes(health, metrics))
+    intake, max_bytes = Intake(world, settings.gateway), settings.gateway.max_body_bytes
+    app.include_router(webhooks.routes(sources, intake, Figures(metrics), max_bytes))
+    app.include_router(figures_pages.routes(registry, tasks))
+    server = HttpServer(RawSend(app), HttpSettings(host=settings.gateway.host, port=settings.gateway.port))
+    await server.start()
+    service.resources.push_async_callback(server.stop)
+    service.spawn("warm-up", warm_up(sources, tracker, registry), may_end=True)
+    logs.get("gateway").info("listening", url=server.url)
+    return server
+
+
+def check(settings: Settings) -> None:
+    """Raise SettingsError unless every source that is let in can also be asked."""
+    if settings.plane.webhook_secrets and not (settings.plane.url and settings.plane.api_key):
+        raise SettingsError("plane.url and plane.api_key: needed where plane.webhook_secret is set")
+    if settings.gitea.webhook_secrets and not (settings.gitea.url and settings.gitea.token):
+        raise SettingsError("gitea.url and gitea.token: needed where gitea.webhook_secret is set")
+
+
+async def warm_up(sources: tuple[Source, ...], tracker: PlaneTracker, registry: Registry) -> None:
+    """Ask beforehand what the first deliveries would have to wait for; what fails is asked again when needed."""
+    log = logs.get("gateway")
+    for source in sources:
+        if source.secrets:
+            await _tried(source.own_id(), f"own account at {source.name}", log)
+    for project in registry.projects if sources[0].secrets else ():
+        await _tried(tracker.states(project.tracker_project_id), f"states of {project.name}", log)
+
+
+async def _tried(question: Awaitable[object], what: str, log: Any) -> None:
+    try:
+        await question
+    except ConveyorError as error:
+        log.warning("not known yet", what=what, reason=str(error))
 
 
 def plane_source(settings: Settings, tracker: PlaneTracker) -> Source:

@@ -49,6 +49,8 @@ class Report(Struct, kw_only=True):
     """Issues and tasks that needed a closer look."""
     repaired: int = 0
     """Events published that nobody had stored before."""
+    by_source: dict[str, int] = {}
+    """The same by source: how much each one loses."""
     duplicates: int = 0
     """Events that were there already."""
     failed: int = 0
@@ -78,7 +80,7 @@ class Reconciler:
                 self._failed(report, project.name, error)
         report.duration_s = self._world.clock.monotonic() - began_s
         log = self._log.info if report.repaired or report.failed else self._log.debug
-        log("pass", repaired=report.repaired, looked=report.looked, listed=report.listed, failed=report.failed)
+        log("pass made", repaired=report.repaired, looked=report.looked, listed=report.listed, failed=report.failed)
         if not self._is_dry:
             await self._world.notes.put("last_pass", msgspec.json.encode(msgspec.structs.replace(report, found=[])))
         return report
@@ -172,6 +174,7 @@ class Reconciler:
             report.duplicates += 1
             return
         report.repaired += 1
+        report.by_source[event.source] = report.by_source.get(event.source, 0) + 1
         with logs.bind(task=f"{event.project}/{event.key}", trace_id=event.trace_id):
             self._log.info("published again", kind=type(event).__name__, event_id=event.event_id)
 
