@@ -1,8 +1,9 @@
 """The composition root: adapters, bus and the loops this process runs."""
 
-from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 
-from conveyor.servicekit.health import Health, serve_health
+import msgspec
+import structlog
 
 from conveyor.adapters.gitea import GiteaForge
 from conveyor.adapters.health_probe import HealthProbe
@@ -30,6 +31,8 @@ from conveyor.servicekit.bus import (
     ConsumerSpec,
     Delivery,
     EventLog,
+    Handler,
+    Lane,
     Lease,
     TaskStore,
     connect,
@@ -39,7 +42,9 @@ from conveyor.servicekit.bus import (
     register,
 )
 from conveyor.servicekit.clock import SYSTEM_CLOCK
+from conveyor.servicekit.health import Health, health_server
 from conveyor.servicekit.lifecycle import Service
+from conveyor.servicekit.metrics import Metrics
 from conveyor.servicekit.sections import pipelines_of
 from conveyor.stage_engine.effects.dependencies import DependencyEffects, RunEffects
 from conveyor.stage_engine.effects.forge import BranchEffects, MergeEffect
@@ -58,7 +63,8 @@ from conveyor.stage_engine.settings import NotifySettings, Settings
 LEASE_TTL_S = 30.0
 """How long a dead owner's irreversible effect waits before another takes it over (SE-17)."""
 
-Handler = Callable[[Delivery], Awaitable[None]]
+VERSION = version("conveyor-stage-engine")
+log = structlog.get_logger()
 
 
 async def start(service: Service, settings: Settings) -> None:
@@ -66,20 +72,23 @@ async def start(service: Service, settings: Settings) -> None:
     bus = await connect(settings.nats, name="stage-engine")
     service.resources.push_async_callback(bus.close)
     await provision(bus, settings.nats.replicas)
-    health = Health()
+    health, metrics = Health(), Metrics("engine")
     health.check("bus", lambda: ready(bus))
-    await serve_health(service, health, settings.engine.http)
-    engine = Engine(service, settings, bus)
+    server = health_server(health, metrics, settings.engine.http)
+    await server.start()
+    service.resources.push_async_callback(server.stop)
+    engine = Engine(service, settings, bus, metrics)
     for loop in settings.engine.loops:
         engine.run(loop)
-    await register(bus, "stage-engine", {"status": engine.status})
+    service.resources.push_async_callback(await register(bus, "stage-engine", VERSION, {"status": engine.status}))
+    log.info("answers", url=server.url)
 
 
 class Engine:
     """The engine's parts, put together once."""
 
-    def __init__(self, service: Service, settings: Settings, bus: Bus) -> None:
-        self._service, self._settings, self._bus = service, settings, bus
+    def __init__(self, service: Service, settings: Settings, bus: Bus, metrics: Metrics) -> None:
+        self._service, self._settings, self._bus, self._metrics = service, settings, bus, metrics
         self._projects = Projects(settings.project, pipelines_of(settings.pipelines, service.config_path))
         plane, gitea = settings.plane, settings.gitea
         self._tracker = PlaneTracker(plane.url, plane.workspace, plane.api_key.reveal())
@@ -89,9 +98,9 @@ class Engine:
             service.resources.push_async_callback(closing.close)
         self._events, self._tasks = EventLog(bus), TaskStore(bus)
 
-    async def status(self) -> dict[str, object]:
+    async def status(self, _question: bytes) -> bytes:
         """Answer `status` on the bus: which loops run here."""
-        return {"loops": list(self._settings.engine.loops)}
+        return msgspec.json.encode({"loops": self._settings.engine.loops, "tasks": self._service.task_names})
 
     def run(self, loop: str) -> None:
         """Start one of the four loops."""
@@ -99,26 +108,26 @@ class Engine:
         match loop:
             case "decide":
                 look = Look(self._projects, self._tracker, self._forge)
-                doorbell = Doorbell(self._events, self._tasks, self._projects, look)
-                spec = ConsumerSpec(streams.EVENTS.name, "engine-decide", ("event.>",))
+                doorbell = Doorbell((self._events, self._tasks), self._projects, look, self._metrics)
+                spec = _spec(streams.EVENTS, "decide", "event.>")
                 self._consume(spec, doorbell, engine.tasks_at_once, _task_lane)
             case "relay":
                 relay = Relay(CommandQueue(self._bus), Bucket(self._bus, streams.LOOKUP))
-                spec = ConsumerSpec(streams.TASKS.name, "engine-relay", ("task.>",))
+                spec = _spec(streams.TASKS, "relay", "task.>")
                 self._consume(spec, relay, engine.tasks_at_once, _task_lane)
             case "gates":
                 ground = (self._forge, self._probe)
                 gates = GateWorker(self._events, self._tasks, self._projects, ground, SYSTEM_CLOCK)
-                spec = ConsumerSpec(streams.COMMANDS.name, "engine-gates", (subjects.gates(),))
+                spec = _spec(streams.COMMANDS, "gates", subjects.gates())
                 self._consume(spec, gates, engine.gates_at_once, _command_lane)
             case _:
                 for target, effects in self._effects().items():
                     worker = EffectWorker(self._events, self._tasks, SYSTEM_CLOCK, effects)
-                    spec = ConsumerSpec(streams.COMMANDS.name, f"engine-{target}", (subjects.effects_on(target),))
+                    spec = _spec(streams.COMMANDS, target, subjects.effects_on(target))
                     lane = _project_lane if target == "merge" else _effect_lane
                     self._consume(spec, worker, engine.effects_at_once, lane)
 
-    def _consume(self, spec: ConsumerSpec, handler: Handler, at_once: int, lane: Callable[[Delivery], str]) -> None:
+    def _consume(self, spec: ConsumerSpec, handler: Handler, at_once: int, lane: Lane) -> None:
         loop = consume(self._bus, spec, handler, concurrency=at_once, lane=lane, stopping=self._service.stopping)
         self._service.spawn(spec.durable, loop)
 
@@ -143,13 +152,11 @@ class Engine:
     def _owned(self, effect: Effect) -> Effect:
         bucket = Bucket(self._bus, streams.LEASES)
 
-        def lease_of(name: str) -> Lease:
-            return Lease(bucket, name, owner=self._bus.new_inbox(), ttl_s=LEASE_TTL_S)
+        def lease_of(command: AnyCommand) -> Lease:
+            repository = self._projects.project(command.project).repository.replace("/", ".")
+            return Lease(bucket, f"repository.{repository}", owner=self._bus.new_inbox(), ttl_s=LEASE_TTL_S)
 
-        return under_lease(effect, lease_of, self._repository_lease, LEASE_TTL_S)
-
-    def _repository_lease(self, command: AnyCommand) -> str:
-        return "repository." + self._projects.project(command.project).repository.replace("/", ".")
+        return under_lease(effect, lease_of)
 
 
 def _messengers(settings: NotifySettings) -> tuple[Messenger, ...]:
@@ -159,6 +166,10 @@ def _messengers(settings: NotifySettings) -> tuple[Messenger, ...]:
     if settings.webhook_url:
         found.append(WebhookOut(settings.webhook_url))
     return tuple(found)
+
+
+def _spec(stream: streams.StreamSpec, loop: str, subject: str) -> ConsumerSpec:
+    return ConsumerSpec(stream=stream.name, durable=f"engine-{loop}", subjects=(subject,))
 
 
 def _task_lane(delivery: Delivery) -> str:

@@ -6,7 +6,6 @@ compare-and-set that commits each transition as one message (rules 2 and 4).
 
 import structlog
 from msgspec import Struct, structs
-from prometheus_client import Counter
 
 from conveyor.contracts import subjects
 from conveyor.contracts.errors import MessageError, PermanentError, TransientError
@@ -14,14 +13,12 @@ from conveyor.contracts.events import AnyEvent
 from conveyor.contracts.task import Task
 from conveyor.contracts.transition import TaskRecord
 from conveyor.servicekit.bus import Conflict, Delivery, EventLog, TaskStore
+from conveyor.servicekit.metrics import Metrics
 from conveyor.stage_engine.core.decide import decide
 from conveyor.stage_engine.look import Look
 from conveyor.stage_engine.projects import Projects
 
 log = structlog.get_logger()
-TRANSITIONS = Counter("conveyor_engine_transitions_total", "Transitions committed", ["project", "event"])
-IGNORED = Counter("conveyor_engine_ignored_total", "Events that changed nothing", ["project", "event"])
-CONFLICTS = Counter("conveyor_engine_conflicts_total", "Commits lost to another engine and decided anew")
 RACES = 20
 """How often one doorbell may lose the race for its task before it is rung again later."""
 CACHED = 4096
@@ -39,11 +36,14 @@ class Seen(Struct, frozen=True):
 class Doorbell:
     """Answers the doorbell of EVENTS."""
 
-    def __init__(self, events: EventLog, tasks: TaskStore, projects: Projects, look: Look) -> None:
-        self._events = events
-        self._tasks = tasks
+    def __init__(self, stores: tuple[EventLog, TaskStore], projects: Projects, look: Look, metrics: Metrics) -> None:
+        self._events, self._tasks = stores
         self._projects = projects
         self._look = look
+        labels = ("project", "event")
+        self._transitions = metrics.counter("transitions_total", "Transitions committed", labels)
+        self._ignored = metrics.counter("ignored_total", "Events that changed nothing", labels)
+        self._conflicts = metrics.counter("conflicts_total", "Commits lost to another engine and decided anew")
         self._cache: dict[tuple[str, str], Seen] = {}
 
     async def __call__(self, delivery: Delivery) -> None:
@@ -56,7 +56,7 @@ class Doorbell:
             try:
                 await self._catch_up(address, delivery.seq)
             except Conflict:
-                CONFLICTS.inc()
+                self._conflicts.inc()
                 self._cache.pop(address, None)
             except BaseException:
                 self._cache.pop(address, None)
@@ -107,11 +107,11 @@ class Doorbell:
             from_stage=seen.task.stage if seen.task else "",
         )
         stored_seq = await self._tasks.commit(record, seen.seq)
-        TRANSITIONS.labels(event.project, type(event).__name__).inc()
+        self._transitions.labels(event.project, type(event).__name__).inc()
         log.info("decided", task=task.key, trace_id=event.trace_id, event_type=type(event).__name__, notes=record.notes)
         return Seen(task, stored_seq, seq)
 
     def _ignore(self, seen: Seen, seq: int, event: AnyEvent, reason: str) -> Seen:
-        IGNORED.labels(event.project, type(event).__name__).inc()
+        self._ignored.labels(event.project, type(event).__name__).inc()
         log.info("ignored", task=event.key, trace_id=event.trace_id, event_type=type(event).__name__, reason=reason)
         return structs.replace(seen, cursor=seq)

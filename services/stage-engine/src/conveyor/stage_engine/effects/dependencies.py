@@ -6,7 +6,7 @@ from conveyor.contracts import ids, subjects
 from conveyor.contracts.commands import AnyCommand, CancelRun, CheckDependencies, ReleaseDependents
 from conveyor.contracts.events import DependencyChanged, Origin
 from conveyor.contracts.task import Task
-from conveyor.servicekit.bus import Bus, EventLog, TaskStore, control
+from conveyor.servicekit.bus import Bus, EventLog, TaskStore, ask
 from conveyor.servicekit.clock import Clock
 from conveyor.stage_engine.core.circles import circle_of
 from conveyor.stage_engine.ports import Tracker
@@ -81,5 +81,5 @@ class RunEffects:
     async def cancel(self, command: CancelRun, task: Task) -> None:  # noqa: ARG002 # one signature for all
         """Tell the run's owner to stop it. Nobody there: nobody runs it, and who takes it later sees it is void."""
         subject = subjects.run_control(command.run_id)
-        answer = await control.ask(self._bus, subject, b"cancel", CANCEL_TIMEOUT_S)
+        answer = await ask(self._bus, subject, b"cancel", CANCEL_TIMEOUT_S)
         log.info("run cancelled", task=command.key, run_id=command.run_id, owner=bool(answer), reason=command.reason)

@@ -10,29 +10,30 @@ from conveyor.contracts.task import Task
 from conveyor.servicekit.bus import Lease
 from conveyor.stage_engine.effects.worker import Effect
 
-LeaseOf = Callable[[str], Lease]
-RENEWALS = 3
-"""How often a lease is renewed within its life."""
+LeaseOf = Callable[[AnyCommand], Lease]
 
 
-def under_lease(effect: Effect, lease_of: LeaseOf, name_of: Callable[[AnyCommand], str], ttl_s: float) -> Effect:
+def under_lease(effect: Effect, lease_of: LeaseOf) -> Effect:
     """Return the effect carried out by one owner at a time; a second raises TransientError and comes again later."""
 
     async def owned(command: Any, task: Task) -> dict[str, str] | None:
-        lease = lease_of(name_of(command))
+        lease = lease_of(command)
         if await lease.acquire() is None:
-            raise TransientError(f"{name_of(command)} has a live owner", retry_after_s=ttl_s / RENEWALS)
-        renewing = asyncio.create_task(_renew(lease, ttl_s / RENEWALS))
+            raise TransientError(f"{lease.name} has a live owner", retry_after_s=lease.period_s)
+        work = asyncio.ensure_future(effect(command, task))
         try:
-            return await effect(command, task)
+            await _renew_until_done(lease, work)
+            return work.result()
         finally:
-            renewing.cancel()
+            work.cancel()
+            await asyncio.wait({work})
             await lease.release()
 
     return owned
 
 
-async def _renew(lease: Lease, every_s: float) -> None:
-    while True:
-        await asyncio.sleep(every_s)
-        await lease.renew()
+async def _renew_until_done(lease: Lease, work: "asyncio.Future[dict[str, str] | None]") -> None:
+    while not work.done():
+        await asyncio.wait({work}, timeout=lease.period_s)
+        if not work.done() and not await lease.renew():
+            raise TransientError(f"{lease.name} was taken over; who owns it now carries on")
