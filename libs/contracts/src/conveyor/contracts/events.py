@@ -133,7 +133,7 @@ class BranchPushed(Event, frozen=True, kw_only=True, tag=True):
 
 
 class CommitStatusChanged(Event, frozen=True, kw_only=True, tag=True):
-    """CI spoke of one commit in one context; it says nothing about the others, so gates look (facts: gitea 2.7)."""
+    """CI spoke of one commit in one context; it says nothing about the others, so gates look."""
 
     sha: str
     context: str

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 _KEY = re.compile(r"[A-Z][A-Z0-9_]{0,19}-[1-9][0-9]{0,8}")
 _PROJECT = re.compile(r"[a-z][a-z0-9-]{0,39}")
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _SLUG_GAP = re.compile(r"[^a-z0-9]+")
 SLUG_CHARS = 40
 
@@ -47,6 +48,11 @@ def is_key(text: str) -> bool:
 def is_project(text: str) -> bool:
     """Whether this may name a project: lower-case letters, digits and dashes, 40 at most (one subject token)."""
     return _PROJECT.fullmatch(text) is not None
+
+
+def is_token(text: str) -> bool:
+    """Whether this may be one token of a subject: letters, digits, dashes and underscores, 40 at most."""
+    return _TOKEN.fullmatch(text) is not None
 
 
 def slug(title: str) -> str:

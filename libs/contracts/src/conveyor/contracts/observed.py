@@ -82,7 +82,7 @@ class PullRequest(Struct, frozen=True, kw_only=True):
     head_sha: str
     merge_sha: str = ""
     mergeable: bool = False
-    """The forge's own word; false also means "still checking" (facts: gitea 3.5)."""
+    """The forge's own word; false also means "still checking" (docs/protocols.md, Gitea)."""
 
 
 class Review(Struct, frozen=True, kw_only=True):
@@ -97,7 +97,7 @@ class Review(Struct, frozen=True, kw_only=True):
 
 
 class MergeAnswer(StrEnum):
-    """What the forge said to a merge (facts: gitea 5.2)."""
+    """What the forge said to a merge (docs/protocols.md, Gitea)."""
 
     MERGED = "merged"
     HEAD_MOVED = "head_moved"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import msgspec
 
 from conveyor.contracts.errors import SettingsError
+from conveyor.contracts.ids import is_token
 from conveyor.contracts.pipeline import MERGE, Pipeline, Stage
 from conveyor.contracts.task import CANCELLED, CREATED, DONE
 
@@ -70,13 +71,19 @@ def _problems_of_stage(pipeline: Pipeline, stage: Stage, checks: tuple[str, ...]
             yield f"{place}.gate: unknown check {check!r}; known: {', '.join(checks)}"
     if stage.entry not in ("", MERGE):
         yield f"{place}.entry: expected {MERGE!r} or nothing, it is {stage.entry!r}"
+    yield from _problems_of_values(stage, place)
+    if stage.rejected_to:
+        yield from _problems_of_way_back(pipeline, stage, stage.rejected_to, f"{place}.rejected_to")
+    yield from _problems_of_edges(pipeline, stage)
+
+
+def _problems_of_values(stage: Stage, place: str) -> Iterator[str]:
+    if not is_token(stage.pool):
+        yield f"{place}.pool: expected letters, digits, dashes or underscores, it is {stage.pool!r}"
     if stage.timeout_s < 1:
         yield f"{place}.timeout_s: expected at least 1 second, it is {stage.timeout_s}"
     if stage.monitor_s < 0:
         yield f"{place}.monitor_s: expected 0 or more seconds, it is {stage.monitor_s}"
-    if stage.rejected_to:
-        yield from _problems_of_way_back(pipeline, stage, stage.rejected_to, f"{place}.rejected_to")
-    yield from _problems_of_edges(pipeline, stage)
 
 
 def _problems_of_way_back(pipeline: Pipeline, stage: Stage, to: str, place: str) -> Iterator[str]:

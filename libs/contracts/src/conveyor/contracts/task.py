@@ -57,6 +57,12 @@ class GateWatch(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The reason last told to people, so that it is told once (SE-12)."""
     look_again: bool = False
     """Something the gate reads changed while the evaluation was out."""
+    run_id: str = ""
+    """The run whose result is judged."""
+    approved_by: str = ""
+    """Whose approval counts at this commit, until the stage's agent runs again."""
+    asked_at: datetime | None = None
+    """When the agent's questions were put to people; an answer is younger."""
 
 
 class Budget(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -84,6 +90,10 @@ class Task(Struct, frozen=True, kw_only=True, omit_defaults=True):
     created_at: datetime
     entered_at: datetime
     """When it entered its present stage; a verdict given earlier is ignored (SE-7)."""
+    delivered_at: datetime | None = None
+    """When the last run of its present stage ended; a verdict given earlier judged something older."""
+    edited_at: datetime | None = None
+    """The issue's time behind title and dependencies; older news of them is ignored."""
     branch: str
     waiting: Waiting = Waiting.NOTHING
     since: datetime | None = None
@@ -102,6 +112,8 @@ class Task(Struct, frozen=True, kw_only=True, omit_defaults=True):
     gate: GateWatch | None = None
     facts: dict[str, str] = {}
     """What was already acted upon at this head: context -> state, `review/<who>` -> verdict."""
+    facts_at: dict[str, datetime] = {}
+    """When each of them was said; an older word on the same matter is ignored."""
     instructions: str = ""
     """What the next run must answer to."""
     session_ids: dict[str, str] = {}
@@ -109,6 +121,8 @@ class Task(Struct, frozen=True, kw_only=True, omit_defaults=True):
     budget: Budget = Budget()
     depends_on: tuple[str, ...] = ()
     open_dependencies: tuple[str, ...] = ()
+    dependencies_at: datetime | None = None
+    """When they were last looked at."""
     last_human_at: datetime | None = None
     """When the last consumed human act was given; an older or equal one is ignored."""
     escalation: str = ""
@@ -116,6 +130,7 @@ class Task(Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: str = ""
     """The logical status key the tracker should show."""
     ended_at: datetime | None = None
+    """When it last ended; stays when it is taken up again, and nothing older counts from then on."""
     cursor: int = 0
     """The EVENTS sequence of the last event it has seen."""
     revision: int = 0

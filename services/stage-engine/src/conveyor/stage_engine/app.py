@@ -163,8 +163,8 @@ def _messengers(settings: NotifySettings) -> tuple[Messenger, ...]:
     found: list[Messenger] = []
     if settings.telegram_token.reveal():
         found.append(Telegram(settings.telegram_token.reveal(), settings.telegram_chat_id))
-    if settings.webhook_url:
-        found.append(WebhookOut(settings.webhook_url))
+    if settings.webhook_url.reveal():
+        found.append(WebhookOut(settings.webhook_url.reveal()))
     return tuple(found)
 
 

@@ -43,7 +43,8 @@ class NotifySettings(Section, frozen=True, kw_only=True):
 
     telegram_token: Secret = Secret("")
     telegram_chat_id: str = ""
-    webhook_url: str = ""
+    webhook_url: Secret = Secret("")
+    """Where a JSON message is posted; the URL is a secret, since who knows it may post."""
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

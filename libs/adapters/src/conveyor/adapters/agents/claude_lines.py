@@ -1,4 +1,4 @@
-"""The lines of Claude Code's stream-json that we read, each as little as we need of it (facts: agents 1.4)."""
+"""The lines of Claude Code's stream-json that we read, each as little as we need (docs/protocols.md, Coding agents)."""
 
 from typing import Any
 

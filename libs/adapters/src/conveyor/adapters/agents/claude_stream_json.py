@@ -18,7 +18,7 @@ from conveyor.adapters.agents.report import ERROR_CHARS, SUMMARY_CHARS, AgentRep
 from conveyor.contracts.outcomes import OutcomeReason, Usage
 
 _HOPELESS = frozenset({401, 403})
-"""Claude Code repeats a call with a rejected key ten times, 171 s long (facts: agents 1.5)."""
+"""Claude Code repeats a call with a rejected key ten times, 171 s long (docs/protocols.md, Coding agents)."""
 _WORKING = frozenset({"assistant", "user"})
 T = TypeVar("T")
 

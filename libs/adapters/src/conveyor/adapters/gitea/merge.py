@@ -42,7 +42,7 @@ class MergeAttempt(Struct, frozen=True, kw_only=True):
 
 
 def meaning(attempt: MergeAttempt) -> MergeResult:
-    """Return what an answer to a merge means (facts: gitea 3.6). The pull request's own state outweighs any answer."""
+    """Return what an answer to a merge means (docs/protocols.md). The pull request's own state outweighs any answer."""
     seen = attempt.pull_request
     if seen and seen.merged:
         return MergeResult(answer=MergeAnswer.MERGED, merge_sha=seen.merge_sha, reason=attempt.words)

@@ -1,6 +1,6 @@
 """Gitea's webhook deliveries: is it from Gitea, and what does it say. Pure; the gateway decides what comes of it.
 
-Payloads are built late and come in no order: a delivery says look, not what is true (facts: gitea 1.3, 2.4).
+Payloads are built late and come in no order: a delivery says look, not what is true (docs/protocols.md, Gitea).
 """
 
 import hashlib
@@ -117,7 +117,7 @@ def _content(fine: str, body: bytes) -> Content | None:
 
 
 class _Peek(Struct, frozen=True):
-    """What tells the shapes apart that share a name (facts: gitea 2.1, the trap)."""
+    """What tells the shapes apart that share a name (docs/protocols.md, Gitea: the trap)."""
 
     comment: Any = None
     review: Any = None

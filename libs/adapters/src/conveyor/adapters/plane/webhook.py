@@ -1,6 +1,6 @@
 """Plane's webhook deliveries: is it from Plane, and what does it say. Pure; the gateway decides what comes of it.
 
-The body may be newer or older than the change it tells of: it says look, not what is true (facts: plane 1.9).
+The body may be newer or older than the change it tells of: it says look, not what is true (docs/protocols.md, Plane).
 """
 
 import hashlib

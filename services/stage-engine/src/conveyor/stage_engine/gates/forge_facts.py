@@ -18,7 +18,7 @@ async def has_changes(context: Context) -> CheckResult:
 
 
 async def ci_green(context: Context) -> CheckResult:
-    """CI of exactly this commit is green; no status at all is not green (facts: gitea 2.10)."""
+    """CI of exactly this commit is green; no status at all is not green (docs/protocols.md, Gitea)."""
     if not context.project.ci:
         return passed("ci_green", "no CI is configured for this project")
     if not context.sha:
