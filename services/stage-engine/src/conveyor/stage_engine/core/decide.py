@@ -28,6 +28,7 @@ from conveyor.contracts.task import CREATED, Task
 from conveyor.contracts.transition import Transition
 from conveyor.stage_engine.core import gates, people, runs, world
 from conveyor.stage_engine.core.draft import ignore
+from conveyor.stage_engine.core.orphans import block
 
 FUTURE = timedelta(minutes=5)
 """How far a source's clock may be ahead of ours; an event from later than that is not believed."""
@@ -44,18 +45,37 @@ def decide(pipeline: Pipeline, task: Task | None, event: AnyEvent) -> Transition
         if isinstance(event, IssueStarted):
             return people.begin(pipeline, event)
         return ignore(None, "there is no such task")
-    refused = _refusal(pipeline, task, event)
-    return ignore(task, refused) if refused else _decide(pipeline, task, event)
+    if refused := _is_past(task, event):
+        return ignore(task, refused)
+    if _is_orphan(pipeline, task) and not isinstance(event, IssueClosed | OperatorActed):
+        return block(pipeline, task, event)
+    return _decide(pipeline, task, event)
 
 
-def _refusal(pipeline: Pipeline, task: Task, event: AnyEvent) -> str:
+_TOLD = (
+    IssueChanged
+    | VerdictGiven
+    | CommentAdded
+    | IssueClosed
+    | OperatorActed
+    | BranchPushed
+    | CommitStatusChanged
+    | PullRequestChanged
+    | ReviewSubmitted
+)
+"""What people and the forge tell; a late copy from a task's former life has no part in its present one."""
+
+
+def _is_past(task: Task, event: AnyEvent) -> str:
     if task.is_over and not isinstance(event, IssueStarted):
         return f"the task is {task.stage}"
-    if isinstance(event, IssueClosed | OperatorActed) or task.is_over or task.stage == CREATED:
-        return ""
-    if pipeline.stage(task.stage) is None:
-        return f"pipeline {pipeline.name} has no stage {task.stage}: put it back, or cancel the task"
+    if isinstance(event, _TOLD) and task.ended_at and event.at <= task.ended_at:
+        return f"from before the task ended at {task.ended_at:%Y-%m-%d %H:%M:%S}"
     return ""
+
+
+def _is_orphan(pipeline: Pipeline, task: Task) -> bool:
+    return not task.is_over and task.stage != CREATED and pipeline.stage(task.stage) is None
 
 
 def _decide(pipeline: Pipeline, task: Task, event: AnyEvent) -> Transition:  # noqa: C901, PLR0911, PLR0912 # one line an event

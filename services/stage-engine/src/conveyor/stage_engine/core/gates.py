@@ -4,7 +4,6 @@ from msgspec import structs
 
 from conveyor.contracts.commands import CheckHealth, GateCause, Level
 from conveyor.contracts.events import CheckResult, GateEvaluated, GateState, Nudged
-from conveyor.contracts.outcomes import Outcome, OutcomeKind, OutcomeReason
 from conveyor.contracts.pipeline import Pipeline
 from conveyor.contracts.task import GateWatch, Task, Waiting
 from conveyor.contracts.transition import Transition
@@ -16,7 +15,6 @@ ASKS_A_PERSON = frozenset({"analysis_approved", "review_approved"})
 """Checks that are pending until a person speaks; people are asked once."""
 _TRACKER_DECIDES = frozenset({"analysis_complete", "analysis_approved"})
 """Checks whose answer comes from a person in the tracker, not from the forge."""
-_LOUD = frozenset({GateCause.PERSON, GateCause.WEBHOOK})
 _PASSED = CheckResult(check="", state=GateState.PASSED)
 
 
@@ -53,7 +51,7 @@ def _act_on(draft: Draft, cause: GateCause, found: CheckResult) -> None:
 
 def _pass(draft: Draft) -> None:
     draft.change(escalation="")
-    if draft.stage.monitor_s and draft.task.awaiting == "":
+    if draft.stage.monitor_s:
         command = draft.order(CheckHealth, window_s=draft.stage.monitor_s)
         moves.show(draft, "monitoring")
         draft.change(waiting=Waiting.EFFECT, awaiting=command.command_id)
@@ -62,64 +60,81 @@ def _pass(draft: Draft) -> None:
 
 
 def _wait(draft: Draft, cause: GateCause, found: CheckResult) -> None:
-    draft.change(waiting=_whom(found))
-    if found.check in ASKS_A_PERSON and _announce(draft, found.reason or found.check):
+    draft.change(waiting=_whom(draft, found))
+    if found.check in ASKS_A_PERSON and _announce(draft, found):
         moves.show(draft, "in_review")
         moves.comment(draft, words.ask_approval(draft.task.stage))
         moves.notify(draft, f"{draft.task.stage} is ready for approval.")
-    elif cause is GateCause.PERSON and found.check not in ASKS_A_PERSON:
+    elif cause is GateCause.PERSON:
         _tell_failure(draft, found)
 
 
 def _ask(draft: Draft, cause: GateCause, found: CheckResult) -> None:
-    draft.change(waiting=Waiting.ANSWER)
-    if cause is GateCause.AGENT or _announce(draft, found.reason):
+    draft.change(waiting=Waiting.ANSWER, escalation="")
+    if _announce(draft, found):
+        asked_at = draft.event.at
+        draft.change(gate=structs.replace(draft.task.gate, asked_at=asked_at) if draft.task.gate else None)
         moves.show(draft, "needs_input")
         moves.comment(draft, words.questions(found.evidence.get("questions", found.reason)))
         moves.notify(draft, "has questions.", Level.WARNING)
+    elif cause is GateCause.PERSON:
+        moves.show(draft, "needs_input")
 
 
 def _reject(draft: Draft, cause: GateCause, found: CheckResult) -> None:
     edge = next((edge for edge in draft.stage.edges if edge.on == found.check), None)
     if cause in (GateCause.PERSON, GateCause.NUDGE):
-        draft.change(waiting=_whom(found))
-        _tell_failure(draft, found, loud=cause is GateCause.PERSON)
+        draft.change(waiting=_whom(draft, found))
+        _tell_failure(draft, found)
     elif edge is None:
         moves.escalate(draft, f"{found.check} said no: {found.reason}")
     else:
         moves.roll_back(draft, edge, found.reason)
+        if cause is GateCause.WEBHOOK and not draft.task.is_escalated:
+            moves.notify(draft, words.gate_failed(draft.before.stage, found.reason), Level.WARNING)
 
 
 def _mend(draft: Draft, cause: GateCause, found: CheckResult) -> None:
     if cause is not GateCause.AGENT:
-        draft.change(waiting=_whom(found))
-        _tell_failure(draft, found, loud=cause in _LOUD)
+        draft.change(waiting=_whom(draft, found))
+        _tell_failure(draft, found)
     elif draft.stage.retry_broken:
-        attempt = draft.task.budget.failures + 1
-        draft.change(instructions=words.clip(f"The last run was not accepted: {found.reason}", words.INSTRUCTION_CHARS))
-        outcome = Outcome(kind=OutcomeKind.FAILED, reason=OutcomeReason.AGENT_ERROR, detail=found.reason)
-        fail_attempt(draft, attempt, outcome)
+        draft.change(instructions=_once_more(draft, found))
+        fail_attempt(draft, f"Last: {found.reason}.")
     else:
         draft.change(waiting=Waiting.PERSON)
         _tell_failure(draft, found)
 
 
-def _whom(found: CheckResult) -> Waiting:
-    return Waiting.PERSON if found.check in _TRACKER_DECIDES else Waiting.FACTS
+def _once_more(draft: Draft, found: CheckResult) -> str:
+    """Return what the next run must answer to: the last one's fault, below what it was asked for already."""
+    asked = draft.task.instructions.split(words.NOT_ACCEPTED, 1)[0].rstrip()
+    fault = words.clip(f"{words.NOT_ACCEPTED} {found.reason}", words.CONFLICT_CHARS)
+    return f"{words.clip(asked, words.INSTRUCTION_CHARS - len(fault) - 2)}\n\n{fault}".lstrip()
 
 
-def _tell_failure(draft: Draft, found: CheckResult, *, loud: bool = True) -> None:
-    if loud and _announce(draft, found.reason):
+def _whom(draft: Draft, found: CheckResult) -> Waiting:
+    """Return who has to move next; a person's look at an escalated task that did not pass leaves it escalated."""
+    escalated = draft.task.is_escalated or found.check in _TRACKER_DECIDES
+    return Waiting.PERSON if escalated else Waiting.FACTS
+
+
+def _tell_failure(draft: Draft, found: CheckResult) -> None:
+    """Announce it, once; not after a nudge. The status a person set by hand gives way to what is so (SE-12, SE-13)."""
+    cause = draft.task.gate.cause if draft.task.gate else GateCause.AGENT
+    if cause is GateCause.PERSON:
+        moves.show(draft, draft.task.status)
+    if cause is not GateCause.NUDGE and _announce(draft, found):
         moves.comment(draft, words.gate_failed(draft.task.stage, found.reason))
         moves.notify(draft, words.gate_failed(draft.task.stage, found.reason), Level.WARNING)
 
 
-def _announce(draft: Draft, reason: str) -> bool:
-    """Whether this reason has yet to be told; from now on it counts as told (SE-12)."""
-    gate = draft.task.gate
-    if gate is None or gate.announced == _short(reason):
+def _announce(draft: Draft, found: CheckResult) -> bool:
+    """Whether this has yet to be told; from now on it counts as told (SE-12)."""
+    gate, told = draft.task.gate, _short(found.reason or found.check)
+    if gate is None or gate.announced == told:
         return False
-    draft.change(gate=structs.replace(gate, announced=_short(reason)))
+    draft.change(gate=structs.replace(gate, announced=told))
     return True
 
 
@@ -142,9 +157,16 @@ def nudge(pipeline: Pipeline, task: Task, event: Nudged) -> Transition:
     return draft.finish()
 
 
-def look(draft: Draft) -> None:
-    """Something the gate reads has changed: have it looked at, or looked at once more when an evaluation is out."""
+def look(draft: Draft, *, keeps_approval: bool = True) -> None:
+    """Something the gate reads has changed: have it looked at, or looked at once more when an evaluation is out.
+
+    An approval of other content than the gate will see is void, and people are asked again.
+    """
     task = draft.task
+    if task.gate is not None and task.gate.approved_by and not keeps_approval:
+        draft.note(f"the approval by {task.gate.approved_by} was of an older commit")
+        draft.change(gate=structs.replace(task.gate, approved_by="", announced=""))
+        task = draft.task
     if task.waiting is Waiting.FACTS:
         moves.evaluate(draft, GateCause.WEBHOOK)
     elif task.waiting is Waiting.GATE and task.gate is not None:

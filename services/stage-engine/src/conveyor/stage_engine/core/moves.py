@@ -44,6 +44,7 @@ def enter(draft: Draft, stage: Stage, *, instructions: str = "", status: str = "
     draft.change(
         stage=stage.name,
         entered_at=draft.event.at,
+        delivered_at=None,
         gate=None,
         awaiting="",
         changed=False,
@@ -53,11 +54,10 @@ def enter(draft: Draft, stage: Stage, *, instructions: str = "", status: str = "
         budget=structs.replace(draft.task.budget, failures=0, transients=0),
     )
     if stage.entry == MERGE and not draft.task.merge_sha:
-        show(draft, "awaiting_deploy")
         merge(draft)
     else:
         show(draft, status or stage.status or stage.name)
-        start_run(draft, attempt=1)
+        start_run(draft)
 
 
 def merge(draft: Draft) -> None:
@@ -66,17 +66,23 @@ def merge(draft: Draft) -> None:
     if not task.pull_request or not task.head:
         escalate(draft, "there is no pull request to merge.")
         return
+    show(draft, "awaiting_deploy")
     command = draft.order(Merge, branch=task.branch, pull_request=task.pull_request, head=task.head)
     draft.change(waiting=Waiting.EFFECT, awaiting=command.command_id)
 
 
-def start_run(draft: Draft, *, attempt: int) -> None:
-    """Start the stage's agent, or wait without taking a slot while a dependency is open (SE-15)."""
+def start_run(draft: Draft) -> None:
+    """Start the stage's agent, or wait without taking a slot while a dependency is open (SE-15).
+
+    What was found and approved before is void: the run may change what it was about.
+    """
     stage, task = draft.stage, draft.task
+    draft.change(gate=None)
     if task.open_dependencies:
         draft.note(f"waits for {', '.join(task.open_dependencies)}")
         draft.change(waiting=Waiting.DEPENDENCY, run=None)
         return
+    attempt = 1 + task.budget.failures + task.budget.transients
     run = Run(
         run_id=run_id(task.project, task.key, task.revision),
         role=stage.role,
@@ -107,8 +113,13 @@ def start_run(draft: Draft, *, attempt: int) -> None:
 
 
 def evaluate(draft: Draft, cause: GateCause, *, run: str = "", approved_by: str = "") -> None:
-    """Have the stage's gate looked at and wait for the answer; an evaluation that is still out becomes void."""
+    """Have the stage's gate looked at and wait for the answer; an evaluation that is still out becomes void.
+
+    What is judged and whose approval counts stay until the stage's agent runs again.
+    """
     stage, task = draft.stage, draft.task
+    last = task.gate or GateWatch(gate_id="", cause=cause)
+    run, approved_by = run or last.run_id, approved_by or last.approved_by
     command = draft.order(
         EvaluateGate,
         stage=stage.name,
@@ -125,8 +136,15 @@ def evaluate(draft: Draft, cause: GateCause, *, run: str = "", approved_by: str 
         run_changed=task.changed,
         approved_by=approved_by,
     )
-    announced = task.gate.announced if task.gate else ""
-    gate = GateWatch(gate_id=command.command_id, cause=cause, sha=task.head, announced=announced)
+    gate = GateWatch(
+        gate_id=command.command_id,
+        cause=cause,
+        sha=task.head,
+        announced=last.announced,
+        run_id=run,
+        approved_by=approved_by,
+        asked_at=last.asked_at,
+    )
     draft.change(waiting=Waiting.GATE, gate=gate)
 
 

@@ -24,7 +24,7 @@ def begin(pipeline: Pipeline, task: Task, event: RunStarted) -> Transition:
     run = task.run
     if run is None or run.run_id != event.run_id or task.waiting is not Waiting.RUN:
         return ignore(task, f"stale run {event.run_id}")
-    if run.runner_id == event.runner_id:
+    if run.runner_id == event.runner_id or (run.started_at and event.at <= run.started_at):
         return ignore(task, "already known")
     draft = Draft(pipeline, task, event)
     draft.change(run=structs.replace(run, runner_id=event.runner_id, started_at=event.at))
@@ -40,12 +40,16 @@ def finish(pipeline: Pipeline, task: Task, event: RunFinished) -> Transition:
     draft = Draft(pipeline, task, event)
     draft.note(f"{run.role} {outcome.kind}" + (f": {outcome.detail}" if outcome.detail else ""))
     _take_over(draft, run, outcome)
+    if outcome.reason is OutcomeReason.BUDGET_SPENT:
+        draft.change(run=None)
+        moves.escalate(draft, f"the budget is spent. {outcome.detail}")
+        return draft.finish()
     match outcome.kind:
         case OutcomeKind.SUCCEEDED:
             draft.change(run=None)
             moves.evaluate(draft, GateCause.AGENT, run=run.run_id)
         case OutcomeKind.FAILED | OutcomeKind.TIMEOUT:
-            fail_attempt(draft, run.attempt, outcome)
+            fail_attempt(draft, _where(outcome))
         case OutcomeKind.TRANSIENT | OutcomeKind.LOST | OutcomeKind.CANCELLED:
             _wait_or_repeat(draft, run, outcome)
     return draft.finish()
@@ -66,22 +70,22 @@ def _take_over(draft: Draft, run: Run, outcome: Outcome) -> None:
         session_ids=sessions,
         head=outcome.head or task.head,
         facts={} if moved else task.facts,
+        facts_at={} if moved else task.facts_at,
+        delivered_at=draft.event.at,
         pull_request=outcome.pull_request or task.pull_request,
         changed=task.changed or outcome.changed,
         run_verdict=outcome.verdict,
     )
 
 
-def fail_attempt(draft: Draft, attempt: int, outcome: Outcome) -> None:
+def fail_attempt(draft: Draft, why: str) -> None:
     """Use one failure attempt: again while the budget lasts, else a person has to look (RU-8)."""
     failures = draft.task.budget.failures + 1
     draft.change(run=None, budget=structs.replace(draft.task.budget, failures=failures))
-    if outcome.reason is OutcomeReason.BUDGET_SPENT:
-        moves.escalate(draft, f"the budget is spent. {outcome.detail}")
-    elif failures >= draft.pipeline.failure_attempts:
-        moves.escalate(draft, f"the {draft.stage.role} failed {failures} times. {_where(outcome)}")
+    if failures >= draft.pipeline.failure_attempts:
+        moves.escalate(draft, f"the {draft.stage.role} failed {failures} times. {why}")
     else:
-        moves.start_run(draft, attempt=attempt + 1)
+        moves.start_run(draft)
 
 
 def _where(outcome: Outcome) -> str:
@@ -97,7 +101,7 @@ def _wait_or_repeat(draft: Draft, run: Run, outcome: Outcome) -> None:
         moves.escalate(draft, f"the {run.role} was stopped {transients} times from outside. {_where(outcome)}")
     elif outcome.kind is not OutcomeKind.TRANSIENT:
         draft.change(run=None)
-        moves.start_run(draft, attempt=run.attempt + 1)
+        moves.start_run(draft)
     else:
         fires_at = draft.event.at + timedelta(
             seconds=transient_delay_s(draft.pipeline, transients, outcome, run.run_id)
@@ -125,5 +129,5 @@ def wake(pipeline: Pipeline, task: Task, event: TimerFired) -> Transition:
         return ignore(task, f"stale timer for run {event.run_id}")
     draft = Draft(pipeline, task, event)
     draft.change(run=None)
-    moves.start_run(draft, attempt=run.attempt + 1)
+    moves.start_run(draft)
     return draft.finish()

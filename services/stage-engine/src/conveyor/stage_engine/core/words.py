@@ -4,6 +4,8 @@ from conveyor.contracts.task import Task
 
 CONFLICT_CHARS = 500
 """How much of a conflict or finding is repeated in a comment (SE-10)."""
+NOT_ACCEPTED = "The last run was not accepted:"
+"""Opens what a run is told about the fault of the one before."""
 INSTRUCTION_CHARS = 4000
 """How much of it the next run is given; the task has to stay small."""
 
@@ -49,6 +51,11 @@ def sent_back(stage: str, to: str, reason: str, used: int, cap: int) -> str:
 def escalated(reason: str) -> str:
     """The comment and alert on a task that waits for an operator."""
     return f"Blocked: {clip(reason, CONFLICT_CHARS)} An operator can retry or cancel it."
+
+
+def no_such_stage(pipeline: str, stage: str) -> str:
+    """Why a task cannot go on after its pipeline was edited."""
+    return f"pipeline {pipeline} has no stage {stage}: put it back and retry, or cancel the task"
 
 
 def done(task: Task) -> str:
