@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from conveyor.adapters.plane import RateLimiter
+from conveyor.adapters.plane import RateLimiter, shared_limiter
 from conveyor.contracts.errors import TransientError
 
 
@@ -43,3 +43,21 @@ async def test_silence_lasts_as_long_as_the_longest_that_was_asked(stopwatch: An
     limiter.hold(3)
     await limiter.take("looking")
     assert sum(stopwatch.slept) == pytest.approx(30)
+
+
+async def test_a_server_that_allows_more_is_believed_and_one_that_says_less_is_not(stopwatch: Any) -> None:
+    limiter = RateLimiter(2, max_wait_s=0, monotonic=stopwatch, sleep=stopwatch.sleep)
+    await limiter.take("looking")
+    limiter.learn(0)
+    await limiter.take("looking")
+    limiter.learn(3)
+    for _ in range(3):
+        await limiter.take("looking")
+    with pytest.raises(TransientError):
+        await limiter.take("looking")
+
+
+def test_who_uses_the_same_key_shares_its_limiter() -> None:
+    first = shared_limiter("http://plane.test", "key")
+    assert shared_limiter("http://plane.test", "key") is first
+    assert shared_limiter("http://plane.test", "other") is not first

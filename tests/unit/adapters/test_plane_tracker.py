@@ -239,3 +239,8 @@ async def test_an_address_that_is_no_plane_says_so(forge_bench: Any, bench: Benc
 
 def test_a_duplicate_is_a_permanent_error() -> None:
     assert issubclass(DuplicateError, PermanentError)
+
+
+async def test_a_server_without_a_limit_is_not_waited_for(bench: Bench) -> None:
+    for _ in range(70):
+        assert await bench.tracker.me() == bench.bot.id

@@ -1,6 +1,6 @@
 """Plane: the tracker's REST client, its status names, and the parser of its webhooks (`plane.webhook`)."""
 
-from conveyor.adapters.plane.limiter import RateLimiter
+from conveyor.adapters.plane.limiter import RateLimiter, shared_limiter
 from conveyor.adapters.plane.refusals import (
     DuplicateError,
     InvalidKeyError,
@@ -26,5 +26,6 @@ __all__ = [
     "key_of",
     "own_state",
     "resolve_state",
+    "shared_limiter",
     "text_of",
 ]

@@ -61,6 +61,7 @@ class IssueData(Struct, frozen=True):
     labels: list[Named] = []
     assignees: list[Person] = []
     priority: str | None = None
+    updated_by: str | None = None
     is_draft: bool = False
     archived_at: str | None = None
 
@@ -80,6 +81,7 @@ class CommentData(Struct, frozen=True):
     created_at: Time
     updated_at: Time
     comment_html: str | None = None
+    updated_by: str | None = None
     external_source: str | None = None
 
 

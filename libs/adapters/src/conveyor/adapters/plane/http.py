@@ -7,7 +7,7 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from conveyor.adapters.plane.limiter import RateLimiter
+from conveyor.adapters.plane.limiter import RateLimiter, shared_limiter
 from conveyor.adapters.plane.refusals import refusal, words_of
 from conveyor.adapters.transport import TIMEOUT, Streaks, send
 from conveyor.contracts.errors import PermanentError, TransientError
@@ -40,7 +40,7 @@ class PlaneHttp:
         self._client = httpx.AsyncClient(
             base_url=url.rstrip("/") + "/api/v1/", headers={"X-API-Key": api_key}, timeout=TIMEOUT
         )
-        self._limiter = limiter or RateLimiter()
+        self._limiter = limiter or shared_limiter(url.rstrip("/"), api_key)
         self._streaks = Streaks()
 
     async def close(self) -> None:
@@ -76,6 +76,9 @@ class PlaneHttp:
             raise self._streaks.failed(name, call.doing, words_of(response.content))
         self._streaks.clear(name)
         if response.is_success:
+            remaining = response.headers.get("x-ratelimit-remaining", "")
+            if remaining.isdigit():
+                self._limiter.learn(int(remaining))
             return response.content
         error = refusal(response.status_code, response.headers, response.content, call.doing)
         if response.status_code == 429 and isinstance(error, TransientError) and error.retry_after_s:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from weakref import WeakValueDictionary
 
 from conveyor.contracts.errors import TransientError
 
@@ -44,6 +45,13 @@ class RateLimiter:
             await self._sleep(wait_s)
         self._taken.append(self._monotonic())
 
+    def learn(self, remaining: int) -> None:
+        """Take in how many calls Plane still allows: a server may allow more than its default, never believe less.
+
+        Others may use the same key, so what is left proves a higher limit only; a lower one shows itself by a 429.
+        """
+        self._per_minute = max(self._per_minute, remaining + len(self._taken))
+
     def hold(self, seconds: float) -> None:
         """Make no call for so many seconds, as a 429 asked."""
         self._silent_until = max(self._silent_until, self._monotonic() + seconds)
@@ -54,3 +62,14 @@ class RateLimiter:
             self._taken.popleft()
         full_s = self._taken[0] + _WINDOW_S - now if len(self._taken) >= self._per_minute else 0.0
         return max(full_s, self._silent_until - now, 0.0)
+
+
+_SHARED: WeakValueDictionary[tuple[str, str], RateLimiter] = WeakValueDictionary()
+
+
+def shared_limiter(url: str, api_key: str) -> RateLimiter:
+    """Return the one limiter of this process for a server and key; services that run together share it."""
+    limiter = _SHARED.get((url, api_key))
+    if limiter is None:
+        limiter = _SHARED[url, api_key] = RateLimiter()
+    return limiter

@@ -31,7 +31,7 @@ _ROLES = {20: "admin", 15: "member", 5: "guest"}
 
 
 class PlaneTracker:
-    """One workspace through one API key; the limiter is shared with whoever else uses that key in this process."""
+    """One workspace through one API key. Without a `limiter` it shares the one of its key in this process."""
 
     def __init__(
         self,

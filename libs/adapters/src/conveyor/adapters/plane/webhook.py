@@ -50,6 +50,8 @@ class IssueSnapshot(Struct, frozen=True, kw_only=True):
     labels: tuple[str, ...] = ()
     assignee_ids: tuple[str, ...] = ()
     priority: str = "none"
+    is_touched: bool = False
+    """Whether anybody changed it since it was created: the delivery of its creation may show it as it was later."""
     is_draft: bool = False
     is_archived: bool = False
 
@@ -63,6 +65,8 @@ class CommentSnapshot(Struct, frozen=True, kw_only=True):
     text: str
     created_at: datetime
     updated_at: datetime
+    is_edited: bool = False
+    """Whether anybody, not only its author, rewrote it; an edit by REST leaves no other trace than this one."""
     external_source: str = ""
 
 
@@ -166,6 +170,7 @@ def _issue(data: shapes.IssueData) -> IssueSnapshot:
         labels=tuple(label.name for label in data.labels),
         assignee_ids=tuple(person.id for person in data.assignees),
         priority=data.priority or "none",
+        is_touched=data.updated_by is not None,
         is_draft=data.is_draft,
         is_archived=data.archived_at is not None,
     )
@@ -179,6 +184,7 @@ def _comment(data: shapes.CommentData) -> CommentSnapshot:
         text=text_of(data.comment_html or ""),
         created_at=data.created_at,
         updated_at=data.updated_at,
+        is_edited=data.updated_by is not None,
         external_source=data.external_source or "",
     )
 
