@@ -50,7 +50,7 @@ async def test_a_server_that_allows_more_is_believed_and_one_that_says_less_is_n
     await limiter.take("looking")
     limiter.learn(0)
     await limiter.take("looking")
-    limiter.learn(3)
+    limiter.learn(4)
     for _ in range(3):
         await limiter.take("looking")
     with pytest.raises(TransientError):

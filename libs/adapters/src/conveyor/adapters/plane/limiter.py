@@ -50,7 +50,7 @@ class RateLimiter:
 
         Others may use the same key, so what is left proves a higher limit only; a lower one shows itself by a 429.
         """
-        self._per_minute = max(self._per_minute, remaining + len(self._taken))
+        self._per_minute = max(self._per_minute, remaining + 1)
 
     def hold(self, seconds: float) -> None:
         """Make no call for so many seconds, as a 429 asked."""
