@@ -72,6 +72,11 @@ def load(
         raise SettingsError(_explain(str(error), where, kind)) from error
 
 
+def environment_with(overrides: Mapping[str, str]) -> dict[str, str]:
+    """Return this process's environment with these variables set, for a service started as a child."""
+    return {**os.environ, **overrides}  # noqa: TID251 - this file owns the environment
+
+
 def _read(path: Path | None) -> Raw:
     if path is None:
         return {}

@@ -1,0 +1,49 @@
+"""The `conveyor` command: global options, and every command registered once."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from conveyor.cli import session
+from conveyor.cli.exits import EPILOG
+from conveyor.cli.operate import burying, looking, pipelines, reading, speaking
+from conveyor.cli.settings import DEFAULT_CONFIG
+from conveyor.cli.up import command as up_command
+
+Config = Annotated[
+    Path, typer.Option("--config", metavar="PATH", envvar="CONVEYOR_CONFIG", help="The configuration file (TOML).")
+]
+Nats = Annotated[str, typer.Option("--nats", metavar="URL", help="The bus; default: [nats] url of the configuration.")]
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        typer.echo(f"conveyor {version('conveyor-cli')}")
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+]
+
+
+def build() -> typer.Typer:
+    """Return the command line."""
+    app = typer.Typer(
+        name="conveyor",
+        help="Carries issues of a Plane project through coding agents to merged code on Gitea, over NATS.",
+        epilog=EPILOG,
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_begin)
+    for room in (up_command, looking, speaking, reading, burying, pipelines):
+        room.add_to(app)
+    return app
+
+
+def _begin(config: Config = DEFAULT_CONFIG, nats_url: Nats = "", _version: Version = False) -> None:
+    session.begin(session.Session(config, nats_url))

@@ -1,0 +1,1 @@
+"""Operators' commands: they ask and speak over the bus alone."""

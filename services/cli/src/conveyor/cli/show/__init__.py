@@ -1,0 +1,1 @@
+"""How things look: pure functions from tasks and events to tables, lines and JSON."""

@@ -1,0 +1,1 @@
+"""`conveyor up`: one process tree of nats-server and the four services."""

@@ -1,0 +1,116 @@
+"""What `conveyor up` runs: the members of the tree, where each answers, and what each is told by its environment."""
+
+import socket
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from conveyor.contracts.errors import SettingsError
+from conveyor.servicekit.sections import HttpSettings, LogSettings, NatsSettings
+from conveyor.servicekit.settings import load
+
+LOOPBACK = "127.0.0.1"
+
+
+class _Addressed(Struct, frozen=True):
+    """The one part of a service's section that the tree has to know; the service itself checks the rest."""
+
+    http: HttpSettings = HttpSettings()
+
+
+class _Gateway(Struct, frozen=True):
+    host: str = LOOPBACK
+    port: int = 8080
+
+
+class UpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the tree reads of the configuration."""
+
+    nats: NatsSettings = NatsSettings()
+    log: LogSettings = LogSettings()
+    gateway: _Gateway = _Gateway()
+    engine: _Addressed = _Addressed()
+    runner: _Addressed = _Addressed()
+    reconciler: _Addressed = _Addressed()
+
+
+class Member(Struct, frozen=True, kw_only=True):
+    """One service of the tree."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: dict[str, str]
+    url: str
+    """Where it answers HTTP."""
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """The whole tree."""
+
+    nats: NatsSettings
+    nats_port: int
+    nats_dir: Path
+    members: tuple[Member, ...]
+
+
+def plan(config: Path, *, is_pretty: bool) -> Plan:
+    """Return the tree that this configuration asks for; ports left at 0 are chosen here, so that they can be told.
+
+    SettingsError names what cannot be used.
+    """
+    if not config.exists():
+        raise SettingsError(f"{config}: there is no such configuration file; --config names another")
+    settings = load(UpSettings, config)
+    nats_port = _nats_port(settings.nats)
+    url = f"nats://{LOOPBACK}:{nats_port}" if settings.nats.embedded else settings.nats.url
+    told = {"CONVEYOR_NATS__URL": url}
+    if is_pretty and settings.log.format == "auto":
+        told["CONVEYOR_LOG__FORMAT"] = "pretty"
+    gateway = settings.gateway
+    members = (
+        _member("gateway", config, told, ("CONVEYOR_GATEWAY__PORT", gateway.host, gateway.port)),
+        _member("stage-engine", config, told, _variable("ENGINE", settings.engine.http)),
+        _member("runner", config, told, _variable("RUNNER", settings.runner.http)),
+        _member("reconciler", config, told, _variable("RECONCILER", settings.reconciler.http)),
+    )
+    return Plan(
+        nats=settings.nats, nats_port=nats_port, nats_dir=config.parent / settings.nats.data_dir, members=members
+    )
+
+
+def _variable(section: str, http: HttpSettings) -> tuple[str, str, int]:
+    return f"CONVEYOR_{section}__HTTP__PORT", http.host, http.port
+
+
+def _member(name: str, config: Path, told: dict[str, str], address: tuple[str, str, int]) -> Member:
+    variable, host, wanted = address
+    port = wanted or free_port(host)
+    reached = LOOPBACK if host in ("0.0.0.0", "::", "") else host  # noqa: S104 - a comparison, nothing is bound
+    module = f"conveyor.{name.replace('-', '_')}"
+    return Member(
+        name=name,
+        command=(sys.executable, "-m", module, "--config", str(config)),
+        environment={**told, variable: str(port)},
+        url=f"http://{reached}:{port}",
+    )
+
+
+def _nats_port(nats: NatsSettings) -> int:
+    if not nats.embedded:
+        return 0
+    parts = urlsplit(nats.url)
+    if parts.hostname not in (LOOPBACK, "localhost") or "," in nats.url:
+        raise SettingsError(
+            f"nats.url: {nats.url} is not on this machine, but nats.embedded asks for a server of our own: "
+            "set embedded = false, or a url such as nats://127.0.0.1:4222"
+        )
+    return (4222 if parts.port is None else parts.port) or free_port(LOOPBACK)
+
+
+def free_port(host: str) -> int:
+    """Return a port that is free now."""
+    with socket.socket() as listener:
+        listener.bind((host, 0))
+        return int(listener.getsockname()[1])
