@@ -127,14 +127,15 @@ class _Execution:
 
     def _ladder(self, stop: Stop) -> Ladder:
         if stop in (Stop.CANCELLED, Stop.SHUTDOWN):
-            return replace(self._spec.ladder, gentle_wait_s=AT_ONCE.gentle_wait_s, term_wait_s=AT_ONCE.term_wait_s)
+            return replace(AT_ONCE, gentle=self._spec.ladder.gentle[:1])
         return self._spec.ladder
 
     async def _descend(self, ladder: Ladder) -> None:
         """Gently to the process alone, SIGTERM to its group, SIGKILL to everything that is of this run."""
-        _signal(self._process, ladder.gentle)
-        if await self._gone_within(ladder.gentle_wait_s):
-            return
+        for number in ladder.gentle:
+            _signal(self._process, number)
+            if await self._gone_within(ladder.gentle_wait_s):
+                return
         _signal_group(self._process, signal.SIGTERM)
         if await self._gone_within(ladder.term_wait_s):
             return

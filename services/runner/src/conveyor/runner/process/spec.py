@@ -18,6 +18,8 @@ class Stop(StrEnum):
     IDLE_TIME = "idle_time"
     AFTER_RESULT = "after_result"
     """It had given its result and did not leave."""
+    HOPELESS = "hopeless"
+    """Its output says that it cannot succeed any more."""
     CANCELLED = "cancelled"
     SHUTDOWN = "shutdown"
 
@@ -37,9 +39,9 @@ class StopSwitch:
 
 
 class Ladder(Struct, frozen=True, kw_only=True):
-    """How a process is stopped: its gentle signal to the process itself, SIGTERM to the group, SIGKILL to all."""
+    """How a process is stopped: gentle signals to the process itself, SIGTERM to the group, SIGKILL to all."""
 
-    gentle: signal.Signals = signal.SIGINT
+    gentle: tuple[signal.Signals, ...] = (signal.SIGINT,)
     """Claude tells its cost on SIGINT only (facts/agents: SIGTERM leaves no result line)."""
     gentle_wait_s: float = 5.0
     term_wait_s: float = 20.0

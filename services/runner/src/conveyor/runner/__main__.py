@@ -1,0 +1,14 @@
+"""`python -m conveyor.runner --config conveyor.toml`."""
+
+from conveyor.runner.app import start
+from conveyor.runner.settings import Settings
+from conveyor.servicekit.lifecycle import service_main
+
+
+def main() -> None:
+    """Run the runner until it is told to stop."""
+    service_main("runner", Settings, start)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+"""The composition root: adapters, git, bus and the loops of one runner process."""
+
+import asyncio
+import base64
+import fcntl
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from conveyor.adapters.agents import FORMATS, parser_for
+from conveyor.adapters.gitea import GiteaForge
+from conveyor.adapters.plane import PlaneTracker
+from conveyor.contracts import streams, subjects
+from conveyor.contracts.commands import Priority, StartRun
+from conveyor.contracts.errors import SettingsError
+from conveyor.runner.claims import Claims
+from conveyor.runner.handlers import Desk, Figures, Known, RunHandler
+from conveyor.runner.live import LiveRuns
+from conveyor.runner.one_run import Means
+from conveyor.runner.preflight import Preflight
+from conveyor.runner.presence import Announcer, Here
+from conveyor.runner.process import Stop
+from conveyor.runner.settings import Settings, check
+from conveyor.runner.workspace import Git, Workspaces
+from conveyor.servicekit.bus import (
+    Bucket,
+    Bus,
+    ConsumerSpec,
+    EventLog,
+    TaskStore,
+    connect,
+    consume_by_priority,
+    provision,
+    ready,
+    register,
+    wire,
+)
+from conveyor.servicekit.clock import SYSTEM_CLOCK
+from conveyor.servicekit.health import Health, health_server
+from conveyor.servicekit.lifecycle import Service
+from conveyor.servicekit.metrics import Metrics
+from conveyor.servicekit.secret import secrets_in
+
+VERSION = "0.1.0"
+_PRIORITIES = (Priority.HIGH, Priority.NORMAL, Priority.LOW)
+
+
+async def start(service: Service, settings: Settings) -> None:
+    """Connect, clear up after an earlier life, and take runs until the service stops."""
+    check(settings)
+    for name, agent in settings.agents.items():
+        if agent.output not in FORMATS:
+            raise SettingsError(f"agents.{name}.output: {agent.output!r} is not one of {', '.join(sorted(FORMATS))}")
+    root = _root(service, settings)
+    bus = await connect(settings.nats, name="runner")
+    service.resources.push_async_callback(bus.close)
+    service.spawn("bus", bus.watch(service.stopping))
+    await provision(bus, settings.nats.replicas)
+    await _Runner(service, settings, bus, root).start()
+
+
+class _Runner:
+    """The runner's parts, put together once."""
+
+    def __init__(self, service: Service, settings: Settings, bus: Bus, root: Path) -> None:
+        self._service, self._settings, self._bus = service, settings, bus
+        environment = dict(os.environ)  # noqa: TID251 - agents get an allow-list cut from it; nothing else reads it
+        self._metrics = Metrics("runner")
+        self._preflight = Preflight(settings.agents, environment, SYSTEM_CLOCK)
+        host = socket.gethostname()
+        self._here = Here(
+            runner_id=settings.runner.name or f"{host}-{os.getpid()}",
+            host=host,
+            pools=settings.runner.pools,
+            slots=settings.runner.slots,
+        )
+        desk = Desk(
+            bus=bus,
+            events=EventLog(bus),
+            tasks=TaskStore(bus),
+            claims=Claims(Bucket(bus, streams.RUNS), self._here.runner_id),
+            live=LiveRuns(root),
+            clock=SYSTEM_CLOCK,
+            figures=Figures(self._metrics),
+        )
+        projects = {project.name: project for project in settings.project}
+        means = self._means(root, environment)
+        self._handler = RunHandler(desk, means, Known(projects=projects, agents=settings.agents), self._preflight)
+
+    async def start(self) -> None:
+        """Start the loops."""
+        await self._preflight.look()
+        await self._serve_health()
+        await self._handler.recover()
+        announcer = Announcer(
+            Bucket(self._bus, streams.RUNNERS), self._here, self._handler, self._preflight, SYSTEM_CLOCK
+        )
+
+        async def status(_question: bytes) -> bytes:
+            return announcer.entry(is_stopping=self._service.stopping.is_set())
+
+        self._service.resources.push_async_callback(await register(self._bus, "runner", VERSION, {"status": status}))
+        stopping = self._service.stopping
+        self._service.spawn("presence", announcer.run(self._settings.runner.heartbeat_s, stopping))
+        self._service.spawn("drain", self._drain())
+        self._service.spawn(
+            "runs",
+            consume_by_priority(self._bus, self._queues(), self._handler, slots=self._slots, stopping=stopping),
+        )
+
+    def _slots(self) -> int:
+        return self._settings.runner.slots if self._preflight.can_work else 0
+
+    def _queues(self) -> list[ConsumerSpec]:
+        runner = self._settings.runner
+        return [
+            ConsumerSpec(
+                stream=streams.COMMANDS.name,
+                durable=f"runner-{pool}-{priority}",
+                subjects=(subjects.runs_of(pool, priority),),
+                ack_wait_s=runner.ack_wait_s,
+            )
+            for priority in _PRIORITIES
+            for pool in runner.pools
+        ]
+
+    async def _drain(self) -> None:
+        """Once stopping: let runs go on for a while, then stop them; their outcomes are still reported (RU-11)."""
+        await self._service.stopping.wait()
+        try:
+            async with asyncio.timeout(self._settings.runner.drain_s):
+                await self._handler.idle.wait()
+        except TimeoutError:
+            self._handler.stop_all(Stop.SHUTDOWN)
+
+    async def _serve_health(self) -> None:
+        health = Health()
+        health.check("bus", lambda: ready(self._bus))
+        health.check("agents", self._agents_check)
+        server = health_server(health, self._metrics, self._settings.runner.http)
+        await server.start()
+        self._service.resources.push_async_callback(server.stop)
+
+    def _agents_check(self) -> str | None:
+        problems = [f"{name}: {why}" for name, why in self._preflight.problems.items() if why]
+        return "; ".join(problems) or None
+
+    def _means(self, root: Path, environment: Mapping[str, str]) -> Means:
+        settings = self._settings
+        author = (settings.runner.author_name, settings.runner.author_email)
+        gitea, plane = settings.gitea, settings.plane
+        forge = GiteaForge(gitea.url, gitea.token.reveal())
+        self._service.resources.push_async_callback(forge.close)
+        tracker = PlaneTracker(plane.url, plane.workspace, plane.api_key.reveal()) if plane.url else None
+        if tracker is not None:
+            self._service.resources.push_async_callback(tracker.close)
+        lookup = Bucket(self._bus, streams.LOOKUP)
+
+        async def remember(sha: str, command: StartRun) -> None:
+            await lookup.put(f"commit.{sha}", f"{command.project}/{command.key}".encode())
+
+        return Means(
+            workspaces=Workspaces(
+                root,
+                Git(
+                    search_path=environment.get("PATH", os.defpath),
+                    author=author,
+                    authorization=_authorization(gitea.user, gitea.token.reveal()),
+                ),
+            ),
+            forge=forge,
+            tracker=tracker,
+            parser_for=parser_for,
+            sink=_LogStream(self._bus),
+            clock=SYSTEM_CLOCK,
+            root=root,
+            environment=environment,
+            author=author,
+            secrets=frozenset(secrets_in(settings)),
+            clone_url=lambda repository: f"{gitea.url.rstrip('/')}/{repository}.git",
+            remember=remember,
+        )
+
+
+class _LogStream:
+    """The LOGS stream as a place for chunks."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def append(self, subject: str, chunk: bytes) -> None:
+        """Store one chunk."""
+        _, project, key, run_id = subject.split(".", 3)
+        await wire.publish(self._bus, subject, chunk, {"Conveyor-Task": f"{project}/{key}", "Conveyor-Run": run_id})
+
+
+def _authorization(user: str, token: str) -> str:
+    """Return git's header for the forge: Gitea takes a token as password, or as name beside this password."""
+    if not token:
+        return ""
+    pair = f"{user}:{token}" if user else f"{token}:x-oauth-basic"
+    return "Basic " + base64.b64encode(pair.encode()).decode()
+
+
+def _root(service: Service, settings: Settings) -> Path:
+    """Return the runner's root, ours alone while the process lives: another runner would sweep our runs away."""
+    folder = service.config_path.parent if service.config_path else Path()
+    root = (folder / settings.runner.root).resolve()
+    root.mkdir(parents=True, exist_ok=True)
+    lock = (root / "lock").open("w")
+    service.resources.callback(lock.close)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise SettingsError(f"runner.root: {root} is in use by another runner; give each a root of its own") from error
+    return root

@@ -1,0 +1,1 @@
+"""The heart of the runner, pure: what a run shall be, and what came of it."""

@@ -1,0 +1,69 @@
+"""What the runner reads from the configuration."""
+
+import re
+
+from msgspec import Struct
+
+from conveyor.contracts.errors import SettingsError
+from conveyor.contracts.project import Project
+from conveyor.runner.core.agent import Agent
+from conveyor.servicekit.sections import (
+    GiteaSettings,
+    HttpSettings,
+    LogSettings,
+    NatsSettings,
+    PlaneSettings,
+    Section,
+)
+
+_OURS = re.compile(r"CONVEYOR_[A-Z]+__")
+"""How variables begin that hold our settings, secrets among them."""
+
+
+class RunnerSettings(Section, frozen=True, kw_only=True):
+    """`[runner]`: one runner process."""
+
+    http: HttpSettings = HttpSettings()
+    name: str = ""
+    """How it is called in events and on the console; empty: host and process id."""
+    root: str = ".conveyor/runner"
+    """Where mirrors, worktrees and homes of agents lie; relative to the configuration file. One runner per root."""
+    slots: int = 1
+    """How many runs at once (RU-1)."""
+    pools: tuple[str, ...] = ("default",)
+    """The queues it takes runs from."""
+    heartbeat_s: float = 10.0
+    """How often it says that it is there."""
+    ack_wait_s: float = 30.0
+    """How long after a runner's death its runs are given to another (RU-10)."""
+    drain_s: float = 10.0
+    """On shutdown: how long runs may go on before they are stopped (RU-11)."""
+    author_name: str = "Conveyor"
+    author_email: str = "conveyor@localhost"
+    """Who commits what agents leave."""
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The sections the runner needs."""
+
+    nats: NatsSettings = NatsSettings()
+    log: LogSettings = LogSettings()
+    plane: PlaneSettings = PlaneSettings()
+    gitea: GiteaSettings
+    project: tuple[Project, ...]
+    runner: RunnerSettings = RunnerSettings()
+    agents: dict[str, Agent]
+
+
+def check(settings: Settings) -> None:
+    """Refuse what cannot work: SettingsError names the key and what was expected."""
+    if settings.runner.slots < 1:
+        raise SettingsError("runner.slots: expected 1 or more")
+    if not settings.runner.pools:
+        raise SettingsError("runner.pools: expected at least one pool")
+    for name, agent in settings.agents.items():
+        if not agent.command or not agent.command[0]:
+            raise SettingsError(f"agents.{name}.command: expected a program and its arguments")
+        ours = [name for name in agent.pass_env if _OURS.match(name)]
+        if ours:
+            raise SettingsError(f"agents.{name}.pass_env: {ours[0]} is a setting of Conveyor's and not given to agents")
