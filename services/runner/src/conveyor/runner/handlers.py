@@ -60,23 +60,26 @@ class Desk(Struct, frozen=True, kw_only=True):
     figures: Figures
 
 
+class Known(Struct, frozen=True, kw_only=True):
+    """What is configured here, by name."""
+
+    projects: Mapping[str, Project]
+    agents: Mapping[str, Agent]
+
+
 class RunHandler:
     """Takes run commands. Raises Leave when another owner holds the run: neither acknowledge nor refuse (rule 5)."""
 
-    def __init__(
-        self,
-        desk: Desk,
-        means: Means,
-        projects: Mapping[str, Project],
-        agents: Mapping[str, Agent],
-        preflight: Preflight,
-    ) -> None:
+    def __init__(self, desk: Desk, means: Means, known: Known, preflight: Preflight) -> None:
         self._desk = desk
         self._means = means
-        self._projects = projects
-        self._agents = agents
+        self._projects = known.projects
+        self._agents = known.agents
         self._preflight = preflight
         self._switches: dict[str, StopSwitch] = {}
+        self.idle = asyncio.Event()
+        """Set while nothing is in hand."""
+        self.idle.set()
 
     @property
     def runs(self) -> tuple[str, ...]:
@@ -114,23 +117,34 @@ class RunHandler:
         if command.agent in self._agents and (problem := await self._preflight.problem(command.agent)):
             raise TransientError(f"agent {command.agent}: {problem}", retry_after_s=PREFLIGHT_RETRY_S)
         switch = self._switches[command.run_id] = StopSwitch()
-        self._desk.figures.busy.inc()
+        self._note_load()
         try:
-            # The subject is served before the claim is made: whoever finds the claim finds its owner.
-            end = await control.serve(
-                self._desk.bus, subjects.run_control(command.run_id), self._answer(command, switch)
-            )
-            try:
-                claim = await self._desk.claims.take(command, self._desk.clock.now())
-                if claim is not None:
-                    await self._run(claim, command, switch)
-            finally:
-                await end()
+            was_free = await self._claim_and_run(command, switch)
         finally:
             del self._switches[command.run_id]
-            self._desk.figures.busy.dec()
-        if claim is None:
+            self._note_load()
+        if not was_free:
             await self._settle_redelivered(command)
+
+    def _note_load(self) -> None:
+        self._desk.figures.busy.set(len(self._switches))
+        if self._switches:
+            self.idle.clear()
+        else:
+            self.idle.set()
+
+    async def _claim_and_run(self, command: StartRun, switch: StopSwitch) -> bool:
+        """Run the command unless it was claimed before, which False says."""
+        # The subject is served before the claim is made: whoever finds the claim finds its owner.
+        subject = subjects.run_control(command.run_id)
+        end = await control.serve(self._desk.bus, subject, self._answer(command, switch))
+        try:
+            claim = await self._desk.claims.take(command, self._desk.clock.now())
+            if claim is not None:
+                await self._run(claim, command, switch)
+        finally:
+            await end()
+        return claim is not None
 
     async def _is_current(self, command: StartRun) -> bool:
         stored = await self._desk.tasks.load(command.project, command.key)
