@@ -124,6 +124,19 @@ def test_an_issue_created_in_the_start_status_starts() -> None:
     assert kind_of(decided(IssueTold(issue=issue("Done"), field="", actor=ADA))) is IgnoredKind.UNUSED_KIND
 
 
+@pytest.mark.behaviour("GW-5", "GW-6")
+def test_an_issue_shown_later_than_its_creation_starts_nothing_by_its_author() -> None:
+    """Payloads are packed late: the move that it already shows is somebody else's, perhaps ours."""
+    told = IssueTold(issue=issue("To Analyse", is_touched=True), field="", actor=ADA)
+    assert kind_of(decided(told)) is IgnoredKind.SUPERSEDED
+
+
+@pytest.mark.behaviour("SE-7")
+def test_a_comment_rewritten_before_it_reached_us_is_nobodys_word() -> None:
+    """Anybody may rewrite anybody's comment in Plane, and the delivery still names the author."""
+    assert kind_of(decided(comment(":approved:", is_edited=True))) is IgnoredKind.SUPERSEDED
+
+
 @pytest.mark.behaviour("SE-7")
 @pytest.mark.parametrize("name", ["Approved", "Rejected"])
 def test_a_verdict_by_status_wins_over_the_statuss_group(name: str) -> None:

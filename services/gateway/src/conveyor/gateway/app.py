@@ -155,6 +155,7 @@ def told_by_plane(headers: Mapping[str, str], body: bytes) -> Told:
             text=content.text,
             created_at=content.created_at,
             actor=actor,
+            is_edited=content.is_edited,
             is_ours=content.external_source == OUR_COMMENTS,
         )
     if isinstance(content, plane.Deleted) and delivery.event == "issue":
@@ -173,6 +174,7 @@ def _issue(snapshot: plane.IssueSnapshot) -> Issue:
         state_key=snapshot.state_key,
         created_at=snapshot.created_at,
         updated_at=snapshot.updated_at,
+        is_touched=snapshot.is_touched,
     )
 
 

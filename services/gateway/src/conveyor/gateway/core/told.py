@@ -22,6 +22,8 @@ class Issue(Struct, frozen=True, kw_only=True):
     """The logical key of the state, by its name: `approved`, `rejected` …; empty for a name that is not ours."""
     created_at: datetime
     updated_at: datetime
+    is_touched: bool = False
+    """Whether anybody changed it since it was created."""
 
 
 class IssueTold(Struct, frozen=True, kw_only=True):
@@ -43,7 +45,7 @@ class IssueGone(Struct, frozen=True, kw_only=True):
 
 
 class CommentTold(Struct, frozen=True, kw_only=True):
-    """Somebody commented on an issue. Edits are told as Other: they are no commands (SE-7)."""
+    """Somebody commented on an issue. Later edits are told as Other: they are no commands (SE-7)."""
 
     comment_id: str
     issue_id: str
@@ -52,6 +54,8 @@ class CommentTold(Struct, frozen=True, kw_only=True):
     """Text, tags stripped, one line a block."""
     created_at: datetime
     actor: Actor
+    is_edited: bool = False
+    """Whether anybody rewrote it since: the words may not be the actor's."""
     is_ours: bool = False
     """Whether it carries the mark of our own comments."""
 

@@ -52,6 +52,10 @@ def comment(told: CommentTold, registry: Registry, situation: Situation) -> Draf
         return _unknown(told.tracker_project_id)
     if told.is_ours:
         return Ignored(IgnoredKind.OWN_ACCOUNT, "a comment with our own mark")
+    if told.is_edited:
+        return Ignored(
+            IgnoredKind.SUPERSEDED, "the comment was edited before it reached us: the words may be another's"
+        )
     common = carried(PLANE, facts_ids.comment_added(told.comment_id), told.created_at, told.actor, situation)
     given = verdict(told.text)
     event: AnyEvent
@@ -69,7 +73,8 @@ def _moved(told: IssueTold, project: Project, situation: Situation) -> AnyEvent 
     change is passed over: the later one has a delivery of its own, and this one's actor did not make it.
     """
     state = told.issue.state
-    if told.field and told.new_value != state.state_id:
+    is_overtaken = told.new_value != state.state_id if told.field else told.issue.is_touched
+    if is_overtaken:
         return Ignored(IgnoredKind.SUPERSEDED, f"the issue is in {state.name!r} by now")
     at = told.issue.updated_at if told.field else told.issue.created_at
     name = facts_ids.issue_moved(told.issue.issue_id, state.state_id, at)
