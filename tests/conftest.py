@@ -34,7 +34,7 @@ async def wait_until(condition: Condition, *, timeout_s: float = 10.0) -> Any:
 
 @pytest.fixture
 def eventually() -> Callable[..., Awaitable[Any]]:
-    """Wait for a condition with a deadline: `await eventually(lambda: ..., timeout_s=10)`."""
+    """Waits for a condition with a deadline, 10 s unless `timeout_s` says otherwise."""
     return wait_until
 
 
@@ -73,17 +73,22 @@ class HandClock:
     async def advance(self, seconds: float) -> None:
         """Let time pass, waking who is due and letting them run in between."""
         end = self._passed_s + seconds
+        await _let_run()
         while due := sorted((entry for entry in self._sleepers if entry[0] <= end), key=lambda entry: entry[0]):
             at, waker = due[0]
             self._passed_s = max(self._passed_s, at)
             self._sleepers.remove(due[0])
             if not waker.done():
                 waker.set_result(None)
-            for _ in range(20):
-                await asyncio.sleep(0)
+            await _let_run()
         self._passed_s = end
-        for _ in range(20):
-            await asyncio.sleep(0)
+        await _let_run()
+
+
+async def _let_run() -> None:
+    """Let every task that can run do so, as far as a few turns of the loop take it."""
+    for _ in range(20):
+        await asyncio.sleep(0)
 
 
 @pytest.fixture

@@ -27,7 +27,6 @@ def configure(settings: LogSettings, service: str, secrets: Collection[str] = ()
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _name(service),
-        _mask(secrets),
     ]
     last: list[Any] = [structlog.processors.format_exc_info, _mask(secrets)]
     if is_pretty:
