@@ -9,6 +9,7 @@ from typing import TypeVar
 import structlog
 from msgspec import structs
 
+from conveyor.contracts.errors import TransientError
 from conveyor.contracts.events import (
     Actor,
     AnyEvent,
@@ -28,6 +29,8 @@ from conveyor.stage_engine.ports import Forge, Tracker
 from conveyor.stage_engine.projects import Projects
 
 log = structlog.get_logger()
+LIST_LAG_S = 0.5
+"""How long to wait for the tracker's activity list to catch up with the issue."""
 Spoken = TypeVar("Spoken", VerdictGiven, CommentAdded)
 
 
@@ -84,14 +87,18 @@ class Look:
     async def _move_behind(
         self, project: Project, task: Task, event: IssueStarted | VerdictGiven
     ) -> StateChange | None:
-        """Return the move into the issue's present state, or None when that state is not the one the event tells of."""
-        move = await self._tracker.last_move(project.tracker_project_id, task.issue_id)
-        if move is None:
-            log.info("the issue never moved; the event is stale", task=task.key, event_id=event.event_id)
-            return None
-        if move.state_id not in await self._states_behind(project, event):
+        """Return the move into the issue's present state, or None when that state is not the one the event tells of.
+
+        The tracker writes its activity list a little after it sends the webhook: until the list has caught up with
+        the issue, this is a TransientError.
+        """
+        issue = await self._tracker.issue(project.tracker_project_id, task.issue_id)
+        if issue is None or issue.state_id not in await self._states_behind(project, event):
             log.info("the issue has moved on; the event is stale", task=task.key, event_id=event.event_id)
             return None
+        move = await self._tracker.last_move(project.tracker_project_id, task.issue_id)
+        if move is None or move.state_id != issue.state_id:
+            raise TransientError(f"{task.key}: the tracker has not yet listed its last move", retry_after_s=LIST_LAG_S)
         return move
 
     async def _states_behind(self, project: Project, event: IssueStarted | VerdictGiven) -> set[str]:
