@@ -60,9 +60,6 @@ from conveyor.stage_engine.projects import Projects
 from conveyor.stage_engine.relay import Relay
 from conveyor.stage_engine.settings import NotifySettings, Settings
 
-LEASE_TTL_S = 30.0
-"""How long a dead owner's irreversible effect waits before another takes it over (SE-17)."""
-
 VERSION = version("conveyor-stage-engine")
 log = structlog.get_logger()
 
@@ -71,6 +68,7 @@ async def start(service: Service, settings: Settings) -> None:
     """Connect, make sure that the streams are there, and run the loops until the service stops."""
     bus = await connect(settings.nats, name="stage-engine")
     service.resources.push_async_callback(bus.close)
+    service.spawn("bus", bus.watch(service.stopping))
     await provision(bus, settings.nats.replicas)
     health, metrics = Health(), Metrics("engine")
     health.check("bus", lambda: ready(bus))
@@ -109,23 +107,27 @@ class Engine:
             case "decide":
                 look = Look(self._projects, self._tracker, self._forge)
                 doorbell = Doorbell((self._events, self._tasks), self._projects, look, self._metrics)
-                spec = _spec(streams.EVENTS, "decide", "event.>")
+                spec = self._spec(streams.EVENTS, "decide", "event.>")
                 self._consume(spec, doorbell, engine.tasks_at_once, _task_lane)
             case "relay":
                 relay = Relay(CommandQueue(self._bus), Bucket(self._bus, streams.LOOKUP))
-                spec = _spec(streams.TASKS, "relay", "task.>")
+                spec = self._spec(streams.TASKS, "relay", "task.>")
                 self._consume(spec, relay, engine.tasks_at_once, _task_lane)
             case "gates":
                 ground = (self._forge, self._probe)
                 gates = GateWorker(self._events, self._tasks, self._projects, ground, SYSTEM_CLOCK)
-                spec = _spec(streams.COMMANDS, "gates", subjects.gates())
+                spec = self._spec(streams.COMMANDS, "gates", subjects.gates())
                 self._consume(spec, gates, engine.gates_at_once, _command_lane)
             case _:
                 for target, effects in self._effects().items():
                     worker = EffectWorker(self._events, self._tasks, SYSTEM_CLOCK, effects)
-                    spec = _spec(streams.COMMANDS, target, subjects.effects_on(target))
+                    spec = self._spec(streams.COMMANDS, target, subjects.effects_on(target))
                     lane = _project_lane if target == "merge" else _effect_lane
                     self._consume(spec, worker, engine.effects_at_once, lane)
+
+    def _spec(self, stream: streams.StreamSpec, loop: str, subject: str) -> ConsumerSpec:
+        ack_wait_s = self._settings.engine.ack_wait_s
+        return ConsumerSpec(stream=stream.name, durable=f"engine-{loop}", subjects=(subject,), ack_wait_s=ack_wait_s)
 
     def _consume(self, spec: ConsumerSpec, handler: Handler, at_once: int, lane: Lane) -> None:
         loop = consume(self._bus, spec, handler, concurrency=at_once, lane=lane, stopping=self._service.stopping)
@@ -136,7 +138,7 @@ class Engine:
         tracker = TrackerEffects(projects, self._tracker)
         branches = BranchEffects(projects, self._forge)
         merge = MergeEffect(projects, self._forge, SYSTEM_CLOCK, settings.engine.merge_deadline_s)
-        people = NotifyEffect(_messengers(settings.notify), f"{settings.plane.url}/{settings.plane.workspace}")
+        people = NotifyEffect(self._messengers(settings.notify), f"{settings.plane.url}/{settings.plane.workspace}")
         watch = HealthEffect(projects, self._probe, SYSTEM_CLOCK, settings.engine)
         dependencies = DependencyEffects(self._events, self._tasks, projects, self._tracker, SYSTEM_CLOCK)
         return {
@@ -149,27 +151,26 @@ class Engine:
             "runs": {CancelRun: RunEffects(self._bus).cancel},
         }
 
+    def _messengers(self, settings: NotifySettings) -> tuple[Messenger, ...]:
+        found: list[Telegram | WebhookOut] = []
+        if settings.telegram_token:
+            found.append(Telegram(settings.telegram_token.reveal(), settings.telegram_chat_id))
+        if settings.webhook_url:
+            found.append(WebhookOut(settings.webhook_url.reveal()))
+        for messenger in found:
+            self._service.resources.push_async_callback(messenger.close)
+        return tuple(found)
+
     def _owned(self, effect: Effect) -> Effect:
         bucket = Bucket(self._bus, streams.LEASES)
 
         def lease_of(command: AnyCommand) -> Lease:
             repository = self._projects.project(command.project).repository.replace("/", ".")
-            return Lease(bucket, f"repository.{repository}", owner=self._bus.new_inbox(), ttl_s=LEASE_TTL_S)
+            return Lease(
+                bucket, f"repository.{repository}", owner=self._bus.new_inbox(), ttl_s=self._settings.engine.lease_ttl_s
+            )
 
         return under_lease(effect, lease_of)
-
-
-def _messengers(settings: NotifySettings) -> tuple[Messenger, ...]:
-    found: list[Messenger] = []
-    if settings.telegram_token.reveal():
-        found.append(Telegram(settings.telegram_token.reveal(), settings.telegram_chat_id))
-    if settings.webhook_url.reveal():
-        found.append(WebhookOut(settings.webhook_url.reveal()))
-    return tuple(found)
-
-
-def _spec(stream: streams.StreamSpec, loop: str, subject: str) -> ConsumerSpec:
-    return ConsumerSpec(stream=stream.name, durable=f"engine-{loop}", subjects=(subject,))
 
 
 def _task_lane(delivery: Delivery) -> str:

@@ -7,7 +7,7 @@ compare-and-set that commits each transition as one message (rules 2 and 4).
 import structlog
 from msgspec import Struct, structs
 
-from conveyor.contracts import subjects
+from conveyor.contracts import codec, subjects
 from conveyor.contracts.errors import MessageError, PermanentError, TransientError
 from conveyor.contracts.events import AnyEvent
 from conveyor.contracts.task import Task
@@ -31,6 +31,8 @@ class Seen(Struct, frozen=True):
     task: Task | None
     seq: int
     cursor: int
+    is_sure: bool = True
+    """Whether it was surely the latest after that event; a commit proves it, an event that changed nothing does not."""
 
 
 class Doorbell:
@@ -52,6 +54,7 @@ class Doorbell:
         if not all(address):
             raise PermanentError(f"expected a subject event.<project>.<key>.<kind>, not {delivery.subject!r}")
         self._projects.project(address[0])
+        _refuse_stranger(address, delivery.seq, codec.decode_event(delivery.body))
         for _ in range(RACES):
             try:
                 await self._catch_up(address, delivery.seq)
@@ -69,7 +72,9 @@ class Doorbell:
         seen = self._cache.get(address) or await self._load(address)
         while seen.cursor < until:
             seen = await self._next(address, seen, until)
-        self._cache[address] = seen
+        if not seen.is_sure and (await self._load(address)).seq != seen.seq:
+            raise Conflict(f"{address[1]}: another engine moved it while events were found to change nothing")
+        self._cache[address] = structs.replace(seen, is_sure=True)
         if len(self._cache) > CACHED:
             self._cache.pop(next(iter(self._cache)))
 
@@ -82,14 +87,16 @@ class Doorbell:
         if found is None or found[0] > until:
             raise TransientError(f"event {until} of {address[1]} was delivered but cannot be read yet")
         seq, event = found
-        if isinstance(event, MessageError):
-            if seq == until:
+        try:
+            if isinstance(event, MessageError):
                 raise event
-            log.warning("skips an event that cannot be read; it is in DEAD", task=address[1], seq=seq, error=str(event))
-            return structs.replace(seen, cursor=seq)
-        if (event.project, event.key) != address:
-            raise PermanentError(f"event {seq} is about {event.project}/{event.key} but lies under {'/'.join(address)}")
-        return await self._apply(seen, seq, event)
+            _refuse_stranger(address, seq, event)
+            return await self._apply(seen, seq, event)
+        except PermanentError as error:
+            if seq == until:
+                raise
+            log.warning("passes over an event that its own doorbell buries", task=address[1], seq=seq, error=str(error))
+            return structs.replace(seen, cursor=seq, is_sure=False)
 
     async def _apply(self, seen: Seen, seq: int, event: AnyEvent) -> Seen:
         current = await self._look.at(seen.task, event)
@@ -114,4 +121,9 @@ class Doorbell:
     def _ignore(self, seen: Seen, seq: int, event: AnyEvent, reason: str) -> Seen:
         self._ignored.labels(event.project, type(event).__name__).inc()
         log.info("ignored", task=event.key, trace_id=event.trace_id, event_type=type(event).__name__, reason=reason)
-        return structs.replace(seen, cursor=seq)
+        return structs.replace(seen, cursor=seq, is_sure=False)
+
+
+def _refuse_stranger(address: tuple[str, str], seq: int, event: AnyEvent) -> None:
+    if (event.project, event.key) != address:
+        raise PermanentError(f"event {seq} is about {event.project}/{event.key} but lies under {'/'.join(address)}")

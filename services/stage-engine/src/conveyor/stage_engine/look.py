@@ -97,6 +97,8 @@ class Look:
             log.info("the issue has moved on; the event is stale", task=task.key, event_id=event.event_id)
             return None
         move = await self._tracker.last_move(project.tracker_project_id, task.issue_id)
+        if move is None and isinstance(event, IssueStarted):  # it was created there
+            return StateChange(activity_id="", state_id=issue.state_id, actor_id="", at=issue.created_at)
         if move is None or move.state_id != issue.state_id:
             raise TransientError(f"{task.key}: the tracker has not yet listed its last move", retry_after_s=LIST_LAG_S)
         return move

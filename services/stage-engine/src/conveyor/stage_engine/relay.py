@@ -35,9 +35,10 @@ class Relay:
         task = record.task
         if isinstance(record.event, IssueStarted):
             await self._lookup.put(f"issue.{task.issue_id}", task.key.encode())
-        if task.head and self._heads.get(task.key) != task.head:
-            await self._lookup.put(f"commit.{task.head}", f"{task.project}/{task.key}".encode())
-            self._heads[task.key] = task.head
+        name = f"{task.project}/{task.key}"
+        if task.head and self._heads.get(name) != task.head:
+            await self._lookup.put(f"commit.{task.head}", name.encode())
+            self._heads[name] = task.head
             if len(self._heads) > HEADS:
                 self._heads.pop(next(iter(self._heads)))
 

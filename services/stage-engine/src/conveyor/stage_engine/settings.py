@@ -30,6 +30,10 @@ class EngineSettings(Section, frozen=True, kw_only=True):
     gates_at_once: int = 8
     effects_at_once: int = 4
     """How many effects are carried out at the same time, per target."""
+    ack_wait_s: float = 30.0
+    """How long what a dead engine had in hand waits before it is given to another; three signs of life in that time."""
+    lease_ttl_s: float = 30.0
+    """How long a dead owner's irreversible effect waits before another takes it over (SE-17); whole seconds."""
     merge_deadline_s: float = 120.0
     """How long a merge is tried again while the forge says that it is not ready."""
     health_interval_s: float = 10.0
