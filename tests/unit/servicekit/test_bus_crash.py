@@ -47,6 +47,18 @@ asyncio.run(main())
 """
 
 
+async def publish_all(log: EventLog, event: Make, acknowledged: set[int]) -> None:
+    """Publish 400 events, each until it is acknowledged."""
+    for number in range(1, 401):
+        stored = None
+        while stored is None:
+            try:
+                stored = await log.publish(event(f"SHOP-{number % 7 + 1}", number))
+            except TransientError:
+                await asyncio.sleep(0.02)
+        acknowledged.add(stored.seq)
+
+
 @pytest.mark.behaviour("RU-10")
 async def test_what_a_killed_consumer_held_is_delivered_to_another_within_ack_wait(
     bus: Bus, nats: NatsProcess, event: Make, eventually: Make, tmp_path: Path
@@ -89,20 +101,9 @@ async def test_a_killed_server_loses_nothing_acknowledged_and_everybody_goes_on(
             seq = message.seq
             followed.append(seq)
 
-    async def publish() -> None:
-        for number in range(1, 401):
-            while True:
-                try:
-                    stored = await log.publish(event(f"SHOP-{number % 7 + 1}", number))
-                except TransientError:
-                    await asyncio.sleep(0.02)
-                else:
-                    acknowledged.add(stored.seq)
-                    break
-
     consuming = asyncio.create_task(consume(bus, SPEC, handle, concurrency=16, stopping=stopping))
     watching = asyncio.create_task(watch())
-    publishing = asyncio.create_task(publish())
+    publishing = asyncio.create_task(publish_all(log, event, acknowledged))
     for already in (100, 250):
         await eventually(lambda already=already: len(acknowledged) >= already, timeout_s=20)
         await own_nats.kill()

@@ -31,7 +31,8 @@ async def consume(bus: Bus, spec: ConsumerSpec, handler: Handler, **options: Unp
     PermanentError: kept in DEAD with the reason, not delivered again. Leave: neither. Anything else: logged, again,
     and DEAD after ten deliveries. Cancelling this cancels the handlers and gives their deliveries back.
     """
-    hands = Hands(bus, handler, lane=options.get("lane"), freed=lambda: puller.want(1))
+    stopping = options["stopping"]
+    hands = Hands(bus, handler, lane=options.get("lane"), freed=lambda: puller.want(1), stopping=stopping)
     puller = Puller(
         bus,
         spec.stream,
@@ -40,8 +41,7 @@ async def consume(bus: Bus, spec: ConsumerSpec, handler: Handler, **options: Unp
     )
     puller.want(options.get("concurrency", 1))
     async with _in_hand(hands, spec.ack_wait_s):
-        await _until(options["stopping"], puller.run())
-        hands.stop_taking()
+        await _until(stopping, puller.run())
         await puller.stop()
 
 
@@ -59,7 +59,7 @@ async def consume_by_priority(
     that a service that cannot work right now takes nothing (0). The handler answers as for `consume`.
     """
     taker = Taker(bus, tuple(specs))
-    hands = Hands(bus, handler, lane=None, freed=taker.wake)
+    hands = Hands(bus, handler, lane=None, freed=taker.wake, stopping=stopping)
 
     ringing = asyncio.create_task(_ring_on(stopping, taker))
     try:
@@ -71,7 +71,6 @@ async def consume_by_priority(
                     hands.take(delivery)
                 if not taken:
                     await taker.pause()
-            hands.stop_taking()
     finally:
         ringing.cancel()
 

@@ -31,10 +31,12 @@ class Hands:
     """Handles deliveries; `freed` is called when one is out of hand, whatever became of it.
 
     With a lane, deliveries of one lane are handled one after the other in the order they came. While one waits for
-    its next try, later ones of its lane are sent back to come after it.
+    its next try, later ones of its lane are sent back to come after it. Once `stopping` is set nothing new is begun.
     """
 
-    def __init__(self, bus: Bus, handler: Handler, *, lane: Lane | None, freed: Callable[[], None]) -> None:
+    def __init__(
+        self, bus: Bus, handler: Handler, *, lane: Lane | None, freed: Callable[[], None], stopping: asyncio.Event
+    ) -> None:
         self._bus = bus
         self._handler = handler
         self._lane = lane
@@ -43,16 +45,13 @@ class Hands:
         self._tasks: set[asyncio.Task[None]] = set()
         self._lanes: dict[str, deque[Delivery]] = {}
         self._parked: dict[str, tuple[int, float]] = {}
-        self._is_stopping = False
+        self._stopping = stopping
+        self._is_aborted = False
 
     @property
     def count(self) -> int:
         """How many deliveries are in hand."""
         return len(self._held)
-
-    def stop_taking(self) -> None:
-        """From now on give back what has not begun."""
-        self._is_stopping = True
 
     def take(self, delivery: Delivery) -> None:
         """Begin to handle a delivery, or queue it in its lane; once stopped, give it back."""
@@ -81,14 +80,13 @@ class Hands:
                     _log.warning("sign of life not sent", subject=delivery.subject, reason=str(error))
 
     async def finish(self) -> None:
-        """Begin nothing more, return when what has begun is done."""
-        self._is_stopping = True
+        """Return when what has begun is done."""
         while self._tasks:
             await asyncio.wait(self._tasks)
 
     async def abort(self) -> None:
         """Cancel what has begun and give it back."""
-        self._is_stopping = True
+        self._is_aborted = True
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -131,7 +129,7 @@ class Hands:
     async def _handle(self, delivery: Delivery) -> float | None:
         """Handle a delivery and settle it; return in how many seconds it will come again, None when it will not."""
         try:
-            if self._is_stopping:
+            if self._stopping.is_set() or self._is_aborted:
                 await self._refuse(delivery, 0)
                 return None
             return await self._settle(delivery, await self._outcome(delivery))
