@@ -54,7 +54,7 @@ class Door:
             self._figures.count(name, "refused", refused.reason)
             self._log.warning("refused", source=name, reason=refused.reason, detail=str(refused))
             body_of = {"status": "refused", "reason": refused.reason, "detail": str(refused)}
-            return JSONResponse(body_of, refused.status, headers={"Connection": "close"})
+            return JSONResponse(body_of, refused.status)  # the server throws away what still comes of the body
         except ClientDisconnect:
             self._figures.count(name, "refused", "disconnected")
             return Response(status_code=400)
