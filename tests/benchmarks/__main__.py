@@ -1,0 +1,25 @@
+"""`python -m tests.benchmarks [ID ...]`: measure, print one JSON object a line. Nothing here passes or fails."""
+
+import argparse
+
+import uvloop
+
+from tests.benchmarks import machine, p3
+from tests.benchmarks.figures import note, say
+
+BENCHMARKS = {"P3": p3.measure}
+
+
+def main() -> None:
+    """Run the benchmarks that are asked for, all of them unless some are named."""
+    parser = argparse.ArgumentParser(prog="tests.benchmarks", description="Measure Conveyor on this machine.")
+    parser.add_argument("id", nargs="*", choices=[[], *BENCHMARKS], help="which to run (default: all)")
+    wanted = parser.parse_args().id or list(BENCHMARKS)
+    note(machine.described())
+    for benchmark_id in wanted:
+        for figure in uvloop.run(BENCHMARKS[benchmark_id]()):
+            say(figure)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""What every benchmark stands on: a folder on this disk, a real nats-server that syncs, child processes that end."""
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from conveyor.servicekit.bus import Bus, connect, provision
+from conveyor.servicekit.clock import SYSTEM_CLOCK
+from conveyor.servicekit.nats_process import NatsProcess, die_with_parent
+from conveyor.servicekit.sections import NatsSettings
+
+PLACE = Path(".conveyor/benchmarks")
+STOP_TIMEOUT_S = 30.0
+
+
+@contextlib.asynccontextmanager
+async def folder() -> AsyncIterator[Path]:
+    """Give a folder on the disk the repository lies on: a temporary one may be memory, where syncing costs nothing."""
+    await asyncio.to_thread(PLACE.mkdir, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=PLACE) as made:
+        yield Path(made).resolve()
+
+
+@contextlib.asynccontextmanager
+async def server_and_bus(where: Path) -> AsyncIterator[tuple[NatsProcess, Bus]]:
+    """Give a nats-server with `sync_interval: always` and all streams, and a connection to it."""
+    async with NatsProcess(where / "nats") as server:
+        bus = await connect(NatsSettings(url=server.url), name="benchmark")
+        try:
+            await provision(bus)
+            yield server, bus
+        finally:
+            await bus.close()
+
+
+@contextlib.asynccontextmanager
+async def process(module: str, *arguments: str, log: Path) -> AsyncIterator[subprocess.Popen[bytes]]:
+    """Run `python -m module` until the end of the block, its output in `log`."""
+    with log.open("ab") as output:
+        started = subprocess.Popen(  # noqa: ASYNC220 - spawning takes a millisecond
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            preexec_fn=die_with_parent(),  # noqa: PLW1509 - one prctl, prepared beforehand: no lock is taken
+        )
+    try:
+        yield started
+    finally:
+        started.terminate()
+        await asyncio.to_thread(started.wait, STOP_TIMEOUT_S)
+
+
+async def until(
+    condition: Callable[[], Awaitable[Any]], what: str, *, timeout_s: float = 60.0, every_s: float = 0.1
+) -> Any:
+    """Return the condition's value once it is true; TimeoutError that says what was waited for."""
+    deadline = SYSTEM_CLOCK.monotonic() + timeout_s
+    while not (value := await condition()):
+        if SYSTEM_CLOCK.monotonic() > deadline:
+            raise TimeoutError(f"not within {timeout_s:g} s: {what}")
+        await SYSTEM_CLOCK.sleep(every_s)
+    return value
