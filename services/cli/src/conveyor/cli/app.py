@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from conveyor.cli import session
+from conveyor.cli.demo import command as demo_command
 from conveyor.cli.exits import EPILOG
 from conveyor.cli.operate import burying, looking, pipelines, reading, speaking
 from conveyor.cli.settings import DEFAULT_CONFIG
@@ -40,7 +41,7 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_begin)
-    for room in (up_command, looking, speaking, reading, burying, pipelines):
+    for room in (up_command, demo_command, looking, speaking, reading, burying, pipelines):
         room.add_to(app)
     return app
 

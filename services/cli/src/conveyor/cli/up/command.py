@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import msgspec
 import typer
@@ -36,7 +37,8 @@ async def _up(*, as_json: bool) -> Exit:
     async with running(planned, to_terminal(colored=is_terminal), tell) as tree:
         with interrupts(tree) as interrupted:
             ready = asyncio.create_task(_announce(planned, as_json=as_json))
-            await asyncio.wait({tree.ended, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+            ends: set[asyncio.Future[Any]] = {tree.ended, interrupted}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             ready.cancel()
             if tree.ended.done():
                 tell(tree.ended.result().reason)
