@@ -177,10 +177,11 @@ def roll_back(draft: Draft, edge: Edge, reason: str) -> None:
 
 
 def escalate(draft: Draft, reason: str) -> None:
-    """Stop: status Blocked, one comment, one alert; nothing moves until a person acts."""
+    """Stop: status Blocked, one comment, one alert; nothing moves until a person acts who can know of it."""
     drop_run(draft, "the task is blocked")
     draft.note(f"blocked: {reason}")
-    draft.change(waiting=Waiting.PERSON, escalation=words.clip(reason, words.CONFLICT_CHARS), awaiting="")
+    why = words.clip(reason, words.CONFLICT_CHARS)
+    draft.change(waiting=Waiting.PERSON, escalation=why, awaiting="", delivered_at=draft.event.at)
     show(draft, "blocked")
     comment(draft, words.escalated(reason))
     notify(draft, words.escalated(reason), Level.ALERT)

@@ -117,6 +117,8 @@ def change(pipeline: Pipeline, task: Task, event: IssueChanged) -> Transition:
         return ignore(task, "nothing the pipeline keeps has changed; the next run reads the new text")
     draft = Draft(pipeline, task, event)
     draft.change(title=event.title, edited_at=event.at)
+    if event.title != task.title:
+        draft.note(f"is now called: {event.title}")
     if depends_on != task.depends_on:
         _depend_on(draft, depends_on)
     return draft.finish()
@@ -212,6 +214,8 @@ def operate(pipeline: Pipeline, task: Task, event: OperatorActed) -> Transition:
 def _no_retry(pipeline: Pipeline, task: Task, event: OperatorActed) -> str:
     if task.last_human_at and event.at <= task.last_human_at:
         return "this retry, or a later act, was already taken"
+    if task.delivered_at and event.at < task.delivered_at:
+        return "asked for before the last run ended"
     if task.waiting in _BUSY:
         return "a run is under way; cancel the task or wait for its end"
     if task.stage != CREATED and pipeline.stage(task.stage) is None:
