@@ -8,11 +8,12 @@ from msgspec import Struct
 from rich.console import Console
 from rich.text import Text
 
-from conveyor.contracts.events import Origin
+from conveyor.contracts.events import Origin, RunFinished
 from conveyor.contracts.transition import TaskRecord
 from conveyor.servicekit.clock import SYSTEM_CLOCK
 
 _WIDTH = 13
+_NOTE_CHARS = 110
 _STYLES = {"person": "bold yellow", "lost": "bold red", "repaired": "bold green", "stage": "default", "demo": "dim"}
 
 
@@ -80,13 +81,17 @@ class Narrator:
 
 
 def decided(record: TaskRecord) -> str:
-    """Return a transition in one sentence; empty when it is not worth a line."""
+    """Return a transition in one line; empty when it is not worth one."""
     mark = "✓ the reconciler found what the webhook lost: " if record.event.origin is Origin.RECONCILER else ""
-    return mark + "; ".join(record.notes) if record.notes else ""
+    notes = [textwrap.shorten(note, _NOTE_CHARS, placeholder=" …") for note in record.notes]
+    if isinstance(record.event, RunFinished) and notes and record.event.outcome.head:
+        outcome = record.event.outcome
+        pull = f", pull request #{outcome.pull_request}" if outcome.pull_request else ""
+        notes[0] += f" (pushed {outcome.head[:7]}{pull})"
+    return mark + "; ".join(notes) if notes else ""
 
 
 def rendered(line: Line) -> Text:
     """Return a line for a terminal."""
     head = f"{line.after_s:6.2f} s  {line.who:<{_WIDTH}} "
-    body = textwrap.shorten(line.text, 200, placeholder=" …")
-    return Text(head, style="dim").append(body, style=f"not dim {_STYLES[line.kind]}")
+    return Text(head, style="dim").append(line.text, style=f"not dim {_STYLES[line.kind]}")
