@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import signal
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -79,18 +80,21 @@ class Git:
     async def _call(
         self, options: tuple[str, ...], arguments: tuple[str, ...], settings: Mapping[str, str], stdin: bytes
     ) -> str:
-        process = await asyncio.create_subprocess_exec(
-            "git",
-            *options,
-            *arguments,
-            env={**self._environment, **_as_variables(settings)},
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
+        with tempfile.TemporaryFile() as given:  # a pipe may be closed before it is written: git need not read it
+            given.write(stdin)
+            given.seek(0)
+            process = await asyncio.create_subprocess_exec(
+                "git",
+                *options,
+                *arguments,
+                env={**self._environment, **_as_variables(settings)},
+                stdin=given,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
+            )
         try:
-            out, err = await asyncio.wait_for(process.communicate(stdin), self._timeout_s)
+            out, err = await asyncio.wait_for(process.communicate(), self._timeout_s)
         except TimeoutError as error:
             raise TransientError(f"git {arguments[0]} took longer than {self._timeout_s:g} s") from error
         finally:
