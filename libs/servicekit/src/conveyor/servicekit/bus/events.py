@@ -29,12 +29,12 @@ class EventLog:
 
         Asked of the stream's leader. An event that cannot be read comes as the MessageError that says why.
         """
-        found = await wire.read(
+        found = await wire.read_raw(
             self._bus,
             streams.EVENTS.name,
             {"seq": seq + 1, "next_by_subj": subjects.events_of(project, key)},
         )
-        return None if found is None else (found.seq, _decoded(found.body))
+        return None if found is None else (found.seq, _decoded(found.data))
 
     async def history(self, project: str, key: str) -> list[tuple[int, datetime, AnyEvent | MessageError]]:
         """Return every event of a task, oldest first, with sequence and the time it was stored."""

@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 import msgspec
 from nats.aio.msg import Msg
 
-from conveyor.contracts.errors import TransientError
+from conveyor.contracts.errors import PermanentError, TransientError
 from conveyor.servicekit.bus import wire
 from conveyor.servicekit.bus.connection import Bus
+from conveyor.servicekit.bus.errors import ApiError
 from conveyor.servicekit.bus.pull import Puller
 from conveyor.servicekit.bus.wire import Message
 
@@ -80,7 +81,7 @@ class _Reader:
             "filter_subjects": self._subjects,
             **await self._where(),
         }
-        body = await self._bus.api(f"CONSUMER.CREATE.{self._stream}", {"stream_name": self._stream, "config": config})
+        body = await self._created({"stream_name": self._stream, "config": config})
         info = msgspec.json.decode(body, type=_ConsumerInfo)
         self._consumer = info.name
         self._expected = 1
@@ -88,6 +89,14 @@ class _Reader:
             self.pending = info.num_pending
             self.made.set()
         return info.name
+
+    async def _created(self, request: dict[str, object]) -> bytes:
+        try:
+            return await self._bus.api(f"CONSUMER.CREATE.{self._stream}", request)
+        except ApiError as error:
+            if error.code == wire.STREAM_NOT_FOUND and self.pending is None:
+                raise PermanentError(f"there is no stream {self._stream}") from error
+            raise
 
     async def _where(self) -> dict[str, object]:
         if self._seen == 0 and self._start is Start.NEW:

@@ -46,6 +46,7 @@ class Puller:
         self._inbox = ""
         self._subscription: Subscription | None = None
         self._is_broken = True
+        self._pause_s = 0.0
         self._heard_s = now_s()
         self._silent_ticks = 0
         self._wake = asyncio.Event()
@@ -69,8 +70,8 @@ class Puller:
                     await self._turn()
                 except TransientError as error:
                     _log.warning("pull failed", stream=self._stream, reason=str(error))
+                    self._pause_s = RESET_PAUSE_S
                     self._is_broken = True
-                    await asyncio.sleep(RESET_PAUSE_S)
         finally:
             forget()
 
@@ -94,6 +95,8 @@ class Puller:
             self._feel_pulse()
 
     async def _begin(self) -> None:
+        pause_s, self._pause_s = self._pause_s, 0.0
+        await asyncio.sleep(pause_s)
         old, self._subscription = self._subscription, None
         if old is not None and self._bus.is_connected:
             with contextlib.suppress(nats.errors.Error, TimeoutError):
@@ -132,7 +135,7 @@ class Puller:
             return
         # Consumer deleted, leadership changed, too many waiting, nobody there: start anew, not in a tight circle.
         _log.debug("pull ended", stream=self._stream, status=status, why=headers.get("Description", ""))
-        await asyncio.sleep(RESET_PAUSE_S)
+        self._pause_s = RESET_PAUSE_S
         self.restart()
 
     def _feel_pulse(self) -> None:

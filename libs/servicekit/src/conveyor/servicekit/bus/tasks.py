@@ -38,8 +38,8 @@ class TaskStore:
 
     async def load(self, project: str, key: str) -> StoredTask | None:
         """Return the latest record of a task, asked of the stream's leader; None when there is no such task."""
-        found = await wire.read(self._bus, streams.TASKS.name, {"last_by_subj": subjects.task(project, key)})
-        return None if found is None else StoredTask(codec.decode_record(found.body), found.seq)
+        found = await wire.read_raw(self._bus, streams.TASKS.name, {"last_by_subj": subjects.task(project, key)})
+        return None if found is None else StoredTask(codec.decode_record(found.data), found.seq)
 
     async def commit(self, record: TaskRecord, expected_seq: int) -> int:
         """Store the next revision and return its sequence; `expected_seq` is the one it was decided on, 0 for none.

@@ -49,7 +49,9 @@ class Message(Struct, frozen=True):
     """How many more there were behind it when it was read; 0 for a single read."""
 
 
-class _Raw(Struct):
+class Raw(Struct):
+    """A message as STREAM.MSG.GET gives it."""
+
     subject: str
     seq: int
     time: datetime
@@ -58,7 +60,7 @@ class _Raw(Struct):
 
 
 class _Got(Struct):
-    message: _Raw
+    message: Raw
 
 
 _ack = msgspec.json.Decoder(Ack)
@@ -79,18 +81,25 @@ async def publish(
     return _ack.decode(answer.data)
 
 
-async def read(bus: Bus, stream: str, query: dict[str, object]) -> Message | None:
-    """Return one message, asked of the stream's leader; None when there is none.
-
-    `query` is the body of STREAM.MSG.GET: `last_by_subj`, or `seq` with `next_by_subj`, or `seq` alone.
-    """
+async def read_raw(bus: Bus, stream: str, query: dict[str, object]) -> Raw | None:
+    """As `read`, with the headers left as bytes: for the paths that every event takes."""
     try:
         body = await bus.api(f"STREAM.MSG.GET.{stream}", query)
     except ApiError as error:
         if error.code == NO_MESSAGE:
             return None
         raise
-    raw = _got.decode(body).message
+    return _got.decode(body).message
+
+
+async def read(bus: Bus, stream: str, query: dict[str, object]) -> Message | None:
+    """Return one message, asked of the stream's leader; None when there is none.
+
+    `query` is the body of STREAM.MSG.GET: `last_by_subj`, or `seq` with `next_by_subj`, or `seq` alone.
+    """
+    raw = await read_raw(bus, stream, query)
+    if raw is None:
+        return None
     return Message(subject=raw.subject, seq=raw.seq, at=raw.time, body=raw.data, headers=parse_headers(raw.hdrs))
 
 
@@ -123,6 +132,6 @@ def position(message: Msg) -> Position:
         consumer_seq=int(consumer_seq),
         stream=stream,
         consumer=consumer,
-        at=datetime.fromtimestamp(int(nanoseconds) / 1e9, tz=UTC),
+        at=datetime.fromtimestamp(int(nanoseconds) // 1000 / 1e6, tz=UTC),
         pending=int(pending),
     )
