@@ -10,6 +10,7 @@ import pytest
 from msgspec import structs
 
 from conveyor.contracts.commands import GateCause
+from conveyor.contracts.errors import PermanentError
 from conveyor.contracts.events import (
     AnyEvent,
     CommitStatusChanged,
@@ -134,6 +135,36 @@ async def test_a_lost_start_is_found_though_another_project_cannot_be_read(house
     again = await house.sweep(full_every_s=0.0)
     assert (again.repaired, again.duplicates) == (0, 1)
     assert len(await house.events()) == 1
+
+
+class Unreadable:
+    """A tracker that refuses to tell about one issue; the rest it asks another."""
+
+    def __init__(self, tracker: Any, issue_id: str) -> None:
+        self._tracker = tracker
+        self._issue_id = issue_id
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tracker, name)
+
+    async def last_move(self, project_id: str, issue_id: str) -> Any:
+        if issue_id == self._issue_id:
+            raise PermanentError(f"issue {issue_id} cannot be read")
+        return await self._tracker.last_move(project_id, issue_id)
+
+
+@pytest.mark.behaviour("RC-6")
+async def test_one_issue_that_cannot_be_read_stops_no_other_and_is_looked_at_again(house: House) -> None:
+    house.plane.create_issue(house.shop, "Sell coffee", quietly=True)
+    for key in ("SHOP-1", "SHOP-2"):
+        house.plane.move_issue(key, "To Analyse", quietly=True)
+        house.plane.backdate(key, LONG_AGO_S)
+    world = await compose(house.service, house.settings, house.bus)
+    broken = structs.replace(world, tracker=Unreadable(world.tracker, house.plane.issue("SHOP-2").id))
+    report = await Reconciler(broken, house.settings.reconciler).run_pass()
+    assert (report.repaired, report.failed) == (1, 2)
+    assert (await Reconciler(world, house.settings.reconciler).run_pass()).repaired == 1
+    assert [type(event) for event in await house.events("SHOP-2")] == [IssueStarted]
 
 
 @pytest.mark.behaviour("RC-2", "SE-7")

@@ -1,0 +1,115 @@
+"""The gateway's door: who may speak, how much, and what is said while the bus is away."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from conveyor.contracts.events import IssueStarted
+from conveyor.gateway.settings import GatewaySettings, Settings
+from conveyor.servicekit.bus import Bus, EventLog, connect, provision
+from conveyor.servicekit.nats_process import NatsProcess
+from conveyor.servicekit.sections import NatsSettings
+from conveyor.simulator.gitea import GiteaServer
+from conveyor.simulator.plane.server import PlaneServer
+from tests.scenarios.gateway.house import GITEA_SECRET, NEW, OLD, House, running, settings_of, signed
+
+Eventually = Callable[..., Awaitable[Any]]
+
+
+@pytest.mark.behaviour("GW-1")
+async def test_only_what_one_of_our_secrets_signed_is_read(house: House) -> None:
+    body = json.dumps({"event": "cycle", "action": "created", "activity": {}}).encode()
+    async with httpx.AsyncClient(base_url=house.url) as client:
+        for secret in (OLD, NEW):
+            assert (await client.post("/webhook/plane", content=body, headers=signed(body, secret))).status_code == 202
+        refused = [
+            signed(body, "guess"),
+            signed(body) | {"X-Plane-Signature": ""},
+            {"Content-Type": "application/json"},
+        ]
+        for headers in refused:
+            assert (await client.post("/webhook/plane", content=body, headers=headers)).status_code == 401
+        assert (await client.post("/webhook/plane", content=body + b" ", headers=signed(body))).status_code == 401
+    page = await house.figures()
+    assert 'reason="unsigned"' in page
+    assert 'reason="bad_signature"' in page
+
+
+@pytest.mark.behaviour("GW-2")
+async def test_bodies_that_are_no_deliveries_are_refused_and_counted(house: House) -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield b"x" * 100_000
+
+    wrong = b'{"event": "issue", "action": "updated", "activity": {"actor": {"id": 7}}, "data": {}}'
+    async with httpx.AsyncClient(base_url=house.url) as client:
+        plain = await client.post("/webhook/plane", content=b"x", headers=signed(b"x") | {"Content-Type": "text/plain"})
+        assert plain.status_code == 415
+        large = await client.post("/webhook/plane", content=b"x" * (1024 * 1024 + 1), headers=signed(b""))
+        assert large.status_code == 413
+        unsized = await client.post("/webhook/plane", content=endless(), headers=signed(b""))
+        assert unsized.status_code == 413
+        assert (await client.post("/webhook/plane", content=b"{", headers=signed(b"{"))).status_code == 400
+        answer = await client.post("/webhook/plane", content=wrong, headers=signed(wrong))
+        assert answer.status_code == 400
+        assert "$.activity.actor.id" in answer.json()["detail"]
+    page = await house.figures()
+    for reason in ("content_type", "too_large", "malformed"):
+        assert f'reason="{reason}"' in page
+    assert await house.events() == []
+
+
+@pytest.mark.behaviour("GW-1")
+async def test_a_source_without_a_secret_is_closed(
+    senders: tuple[PlaneServer, GiteaServer], nats: NatsProcess, bus: Bus
+) -> None:
+    settings = Settings(nats=NatsSettings(url=nats.url), gateway=GatewaySettings(port=0))
+    async with running(settings) as server, httpx.AsyncClient(base_url=server.url) as client:
+        for source in ("plane", "gitea"):
+            answer = await client.post(f"/webhook/{source}", content=b"{}", headers=signed(b"{}", ""))
+            assert answer.status_code == 503
+
+
+@pytest.mark.behaviour("GW-9")
+async def test_health_and_figures_are_served(house: House) -> None:
+    async with httpx.AsyncClient(base_url=house.url) as client:
+        for page in ("/healthz", "/readyz", "/metrics", "/status", "/queue"):
+            assert (await client.get(page)).status_code == 200, page
+        assert (await client.get("/status")).json() == {"projects": 1, "stages": {}, "waiting": {}}
+
+
+@pytest.mark.behaviour("GW-3", "GW-9")
+async def test_nothing_is_claimed_while_the_bus_is_away_and_plane_tries_again(
+    senders: tuple[PlaneServer, GiteaServer], own_nats: NatsProcess, eventually: Eventually
+) -> None:
+    """GW-3, first half: no 2xx without the bus's word; Plane takes any answer for delivered, so it gets none."""
+    plane, gitea = senders
+    bot = plane.add_user("Conveyor", is_bot=True)
+    (project,) = plane.world.projects.values()
+    async with running(settings_of(senders, bot, own_nats.url, publish_timeout_s=0.3)) as server:
+        gitea.add_hook("acme/shop", f"{server.url}/webhook/gitea", GITEA_SECRET)
+        plane.add_webhook(f"{server.url}/webhook/plane", secret=NEW)
+        plane.create_issue(project, "Sell tea")
+        await plane.courier.idle()
+        await own_nats.kill()
+        plane.move_issue("SHOP-1", "To Analyse")
+        await gitea.push("acme/shop", "feature/SHOP-1-sell-tea", {"a.txt": "a"}, by="ada")
+        await eventually(lambda: any(one.outcome == "unreachable" for one in plane.courier.deliveries))
+        async with httpx.AsyncClient(base_url=server.url) as client:
+            assert (await client.get("/healthz")).status_code == 200
+            assert (await client.get("/readyz")).status_code == 503
+        await own_nats.start()
+        await plane.courier.idle()
+        await gitea.settled()
+        assert plane.courier.deliveries[-1].status == 200
+        bus = await connect(NatsSettings(url=own_nats.url), name="test")
+        try:
+            await provision(bus)
+            history = await EventLog(bus).history("shop", "SHOP-1")
+        finally:
+            await bus.close()
+        assert sum(isinstance(event, IssueStarted) for _, _, event in history) == 1
+    assert not [one for one in gitea.courier.deliveries if one.status is not None and one.status >= 500]
