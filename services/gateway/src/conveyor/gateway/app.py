@@ -1,6 +1,7 @@
 """Puts the gateway together: the only file here that knows which tracker and forge there are, and how they speak."""
 
 from collections.abc import Awaitable, Mapping
+from importlib.metadata import version
 from typing import Any
 
 from fastapi import FastAPI
@@ -36,7 +37,7 @@ from conveyor.gateway.ports import Source
 from conveyor.gateway.resolve import Resolver
 from conveyor.gateway.settings import Settings
 from conveyor.servicekit import logs
-from conveyor.servicekit.bus import Bucket, EventLog, TaskStore, connect, provision, ready
+from conveyor.servicekit.bus import Bucket, EventLog, TaskStore, connect, provision, ready, register
 from conveyor.servicekit.clock import SYSTEM_CLOCK, Clock
 from conveyor.servicekit.health import Health, HttpServer
 from conveyor.servicekit.health import routes as health_routes
@@ -81,6 +82,7 @@ async def build(service: Service, settings: Settings, clock: Clock = SYSTEM_CLOC
     server = HttpServer(RawSend(app), HttpSettings(host=settings.gateway.host, port=settings.gateway.port))
     await server.start()
     service.resources.push_async_callback(server.stop)
+    service.resources.push_async_callback(await register(bus, "gateway", version("conveyor-gateway")))
     service.spawn("warm-up", warm_up(sources, tracker, registry), may_end=True)
     logs.get("gateway").info("listening", url=server.url)
     return server

@@ -4,6 +4,7 @@ import asyncio
 import sys
 import uuid
 from collections.abc import Awaitable, Callable
+from importlib.metadata import version
 
 from msgspec import Struct
 
@@ -16,7 +17,7 @@ from conveyor.reconciler.figures import Figures
 from conveyor.reconciler.handlers import Reconciler, Report, World
 from conveyor.reconciler.settings import ReconcilerSettings, Settings
 from conveyor.servicekit import logs
-from conveyor.servicekit.bus import Bucket, Bus, EventLog, Lease, TaskStore, connect, leader, provision, ready
+from conveyor.servicekit.bus import Bucket, Bus, EventLog, Lease, TaskStore, connect, leader, provision, ready, register
 from conveyor.servicekit.clock import SYSTEM_CLOCK, Clock
 from conveyor.servicekit.health import Health, health_server
 from conveyor.servicekit.lifecycle import Service
@@ -82,6 +83,7 @@ async def run(service: Service, settings: ReconcilerSettings, bus: Bus, world: W
     server = health_server(health, metrics, settings.http)
     await server.start()
     service.resources.push_async_callback(server.stop)
+    service.resources.push_async_callback(await register(bus, "reconciler", version("conveyor-reconciler")))
     service.spawn("bus", bus.watch(service.stopping))
     if not settings.enabled:
         logs.get("reconciler").warning("switched off: lost webhooks stay lost")
