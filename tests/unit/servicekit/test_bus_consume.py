@@ -88,7 +88,6 @@ async def test_a_transient_error_brings_the_message_back_after_the_wait_asked_fo
     assert all(0.29 <= later - earlier < 1 for earlier, later in itertools.pairwise(times))
 
 
-@pytest.mark.behaviour("SE-21")
 async def test_what_cannot_succeed_goes_to_the_dead_letters_and_can_be_replayed(
     bus: Bus, event: Make, eventually: Make
 ) -> None:
@@ -233,7 +232,6 @@ async def test_what_is_left_alone_comes_again_after_ack_wait(bus: Bus, event: Ma
         await eventually(lambda: seen == [1, 2], timeout_s=5)
 
 
-@pytest.mark.behaviour("RU-11")
 async def test_stopping_finishes_what_has_begun_and_gives_the_rest_back_at_once(
     bus: Bus, event: Make, eventually: Make
 ) -> None:
@@ -342,7 +340,6 @@ async def test_two_consumers_share_the_work(bus: Bus, event: Make, eventually: M
     assert {name for name, _ in by} == {"a", "b"}
 
 
-@pytest.mark.behaviour("RU-1")
 async def test_by_priority_takes_the_more_urgent_first_the_oldest_first_and_never_more_than_there_is_room(
     bus: Bus, eventually: Make
 ) -> None:

@@ -59,7 +59,6 @@ async def publish_all(log: EventLog, event: Make, acknowledged: set[int]) -> Non
         acknowledged.add(stored.seq)
 
 
-@pytest.mark.behaviour("RU-10")
 async def test_what_a_killed_consumer_held_is_delivered_to_another_within_ack_wait(
     bus: Bus, nats: NatsProcess, event: Make, eventually: Make, tmp_path: Path
 ) -> None:
@@ -145,7 +144,6 @@ async def test_requests_in_flight_fail_when_the_connection_breaks_not_at_their_t
     await bus.close()
 
 
-@pytest.mark.behaviour("GW-3")
 async def test_a_service_may_start_before_its_server(tmp_path: Path, eventually: Make) -> None:
     server = NatsProcess(tmp_path / "later")
     await server.start()

@@ -1,15 +1,12 @@
 import asyncio
 from typing import Any
 
-import pytest
-
 from conveyor.contracts.streams import LEASES
 from conveyor.servicekit.bus import Bucket, Bus, Lease, connect, leader, provision
 from conveyor.servicekit.nats_process import NatsProcess
 from conveyor.servicekit.sections import NatsSettings
 
 
-@pytest.mark.behaviour("SE-17")
 async def test_of_two_contenders_one_owns_and_the_other_takes_over_when_it_falls_silent(
     bus: Bus, eventually: Any
 ) -> None:
@@ -42,7 +39,6 @@ async def test_a_released_lease_is_free_at_once_and_a_seized_one_is_lost_to_its_
     assert not await second.renew()
 
 
-@pytest.mark.behaviour("RC-9")
 async def test_one_leads_and_a_standby_takes_over_when_the_leader_is_cut_off(
     nats: NatsProcess, eventually: Any
 ) -> None:

@@ -16,7 +16,6 @@ from conveyor.servicekit.sections import NatsSettings
 Make = Callable[..., Any]
 
 
-@pytest.mark.behaviour("SE-3", "GW-4")
 async def test_the_same_fact_is_stored_once_however_often_it_is_published(bus: Bus, event: Make) -> None:
     log = EventLog(bus)
     first = await log.publish(event(number=1))
@@ -49,7 +48,6 @@ async def test_an_unreadable_event_is_handed_over_as_what_is_wrong_with_it(bus: 
     assert "version 99" in str(found[1])
 
 
-@pytest.mark.behaviour("SE-2")
 async def test_of_many_commits_on_one_revision_exactly_one_wins(bus: Bus, record: Make) -> None:
     store = TaskStore(bus)
     first = await store.commit(record(revision=1), 0)

@@ -18,7 +18,6 @@ def _restore() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-@pytest.mark.behaviour("OP-8")
 def test_records_are_json_with_ids_and_service(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure(LogSettings(format="json"), "runner")
     with logs.bind(task="shop/SHOP-1", trace_id="t"):

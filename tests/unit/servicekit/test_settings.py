@@ -61,7 +61,6 @@ slots = 3
 """
 
 
-@pytest.mark.behaviour("OP-5")
 def test_one_file_serves_all_services_and_each_reads_its_own_sections(tmp_path: Path) -> None:
     (tmp_path / "token.txt").write_text("agent-token\n")
     settings = loaded(tmp_path, FULL)
@@ -76,7 +75,6 @@ def test_no_file_at_all_gives_the_defaults() -> None:
     assert load(Settings, None, environment={}).nats.url == "nats://127.0.0.1:4222"
 
 
-@pytest.mark.behaviour("OP-5")
 def test_environment_outranks_the_file_and_takes_the_type_of_its_field(tmp_path: Path) -> None:
     (tmp_path / "token.txt").write_text("x")
     settings = loaded(
@@ -99,7 +97,6 @@ def test_environment_outranks_the_file_and_takes_the_type_of_its_field(tmp_path:
     assert settings.agents["claude"].command == "claude-next"
 
 
-@pytest.mark.behaviour("OP-5")
 @pytest.mark.parametrize(
     ("text", "place", "expectation"),
     [
@@ -123,7 +120,6 @@ def test_a_mistake_names_file_path_and_expectation(tmp_path: Path, text: str, pl
     assert expectation in told
 
 
-@pytest.mark.behaviour("OP-5")
 @pytest.mark.parametrize(
     ("variable", "value", "expectation"),
     [

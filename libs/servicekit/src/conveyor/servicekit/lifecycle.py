@@ -119,12 +119,9 @@ class Service:
 
     def _ended(self, task: asyncio.Task[Any], *, may_end: bool) -> None:
         self._tasks.discard(task)
-        if task.cancelled():
-            error: BaseException | None = None
-        else:
-            error = task.exception()
-            if error is None and may_end:
-                return
+        error = None if task.cancelled() else task.exception()
+        if error is None and may_end:
+            return
         if error is not None or not self.stopping.is_set():
             self._has_failed = True
             self._log.error("task died", task=task.get_name(), reason=str(error or "it ended early"), exc_info=error)
