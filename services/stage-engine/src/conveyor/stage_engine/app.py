@@ -52,6 +52,7 @@ from conveyor.stage_engine.effects.ownership import under_lease
 from conveyor.stage_engine.effects.people import HealthEffect, NotifyEffect
 from conveyor.stage_engine.effects.tracker import TrackerEffects
 from conveyor.stage_engine.effects.worker import Effect, EffectWorker
+from conveyor.stage_engine.gates.context import Ground
 from conveyor.stage_engine.gates.worker import GateWorker
 from conveyor.stage_engine.handlers import Doorbell
 from conveyor.stage_engine.look import Look
@@ -114,8 +115,8 @@ class Engine:
                 spec = self._spec(streams.TASKS, "relay", "task.>")
                 self._consume(spec, relay, engine.tasks_at_once, _task_lane)
             case "gates":
-                ground = (self._forge, self._probe)
-                gates = GateWorker(self._events, self._tasks, self._projects, ground, SYSTEM_CLOCK)
+                ground = Ground(self._forge, self._probe, SYSTEM_CLOCK, engine.mergeable_deadline_s)
+                gates = GateWorker(self._events, self._tasks, self._projects, ground)
                 spec = self._spec(streams.COMMANDS, "gates", subjects.gates())
                 self._consume(spec, gates, engine.gates_at_once, _command_lane)
             case _:

@@ -34,6 +34,8 @@ class EngineSettings(Section, frozen=True, kw_only=True):
     """How long what a dead engine had in hand waits before it is given to another; three signs of life in that time."""
     lease_ttl_s: float = 30.0
     """How long a dead owner's irreversible effect waits before another takes it over (SE-17); whole seconds."""
+    mergeable_deadline_s: float = 20.0
+    """How long the gate waits for the forge to find out whether a branch can be merged; then it is a conflict."""
     merge_deadline_s: float = 120.0
     """How long a merge is tried again while the forge says that it is not ready."""
     health_interval_s: float = 10.0

@@ -5,7 +5,19 @@ from dataclasses import dataclass
 from conveyor.contracts.commands import EvaluateGate
 from conveyor.contracts.events import CheckResult, GateState
 from conveyor.contracts.project import Project
+from conveyor.servicekit.clock import Clock
 from conveyor.stage_engine.ports import Forge, Probe
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What checks stand on."""
+
+    forge: Forge
+    probe: Probe
+    clock: Clock
+    patience_s: float
+    """How long a forge may take to find out whether it can merge."""
 
 
 @dataclass(frozen=True)
@@ -16,8 +28,12 @@ class Context:
     project: Project
     sha: str
     """The commit that is judged; empty when the branch does not exist."""
-    forge: Forge
-    probe: Probe
+    ground: Ground
+
+    @property
+    def forge(self) -> Forge:
+        """The forge that holds the project's repository."""
+        return self.ground.forge
 
     async def document(self, name: str) -> str | None:
         """Return a document of the task at the judged commit; None when it is not there."""

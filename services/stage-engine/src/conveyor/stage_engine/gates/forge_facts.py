@@ -2,6 +2,7 @@
 
 from conveyor.contracts.events import CheckResult
 from conveyor.contracts.observed import CiState, Review
+from conveyor.servicekit.backoff import delays
 from conveyor.stage_engine.gates.context import Context, broken, passed, pending, rejected
 
 
@@ -54,16 +55,24 @@ def _counts(review: Review, sha: str) -> bool:
 
 
 async def branch_mergeable(context: Context) -> CheckResult:
-    """The forge can merge the pull request; its `false` also means that it is still checking, so that is pending."""
-    number = context.command.pull_request
-    pull = await context.forge.pull_request(context.project.repository, number) if number else None
-    if pull is None:
-        return broken("branch_mergeable", "there is no pull request")
-    if pull.merged or pull.mergeable:
-        return passed("branch_mergeable")
-    return pending(
-        "branch_mergeable", f"the forge does not call pull request {number} mergeable (conflict, or checking)"
-    )
+    """The forge can merge the pull request.
+
+    Its `false` also means that it is still checking, and it tells nobody when it is done: so it is asked again for a
+    while, and what is not mergeable then is a conflict (facts: gitea 3.5).
+    """
+    number, clock = context.command.pull_request, context.ground.clock
+    until = clock.monotonic() + context.ground.patience_s
+    for delay_s in delays(0.1, 2.0, context.command.command_id):
+        pull = await context.forge.pull_request(context.project.repository, number) if number else None
+        if pull is None:
+            break
+        if pull.merged or pull.mergeable:
+            return passed("branch_mergeable")
+        if clock.monotonic() + delay_s > until:
+            target = context.project.target_branch
+            return rejected("branch_mergeable", f"pull request {number} cannot be merged: it conflicts with {target}")
+        await clock.sleep(delay_s)
+    return broken("branch_mergeable", "there is no pull request")
 
 
 async def tests_local(context: Context) -> CheckResult:
@@ -91,6 +100,6 @@ async def healthy(context: Context) -> CheckResult:
     url = context.project.health_url
     if not url:
         return passed("healthy", "no health_url is configured for this project")
-    if await context.probe.healthy(url):
+    if await context.ground.probe.healthy(url):
         return passed("healthy", url=url)
     return rejected("healthy", f"{url} does not answer well")

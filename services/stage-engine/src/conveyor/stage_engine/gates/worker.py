@@ -8,10 +8,8 @@ from conveyor.contracts.errors import PermanentError
 from conveyor.contracts.events import CheckResult, GateEvaluated, Origin
 from conveyor.contracts.task import Waiting
 from conveyor.servicekit.bus import Delivery, EventLog, TaskStore
-from conveyor.servicekit.clock import Clock
-from conveyor.stage_engine.gates.context import Context
+from conveyor.stage_engine.gates.context import Context, Ground
 from conveyor.stage_engine.gates.registry import evaluate
-from conveyor.stage_engine.ports import Forge, Probe
 from conveyor.stage_engine.projects import Projects
 
 log = structlog.get_logger()
@@ -20,14 +18,11 @@ log = structlog.get_logger()
 class GateWorker:
     """Evaluates gates."""
 
-    def __init__(
-        self, events: EventLog, tasks: TaskStore, projects: Projects, ground: tuple[Forge, Probe], clock: Clock
-    ) -> None:
+    def __init__(self, events: EventLog, tasks: TaskStore, projects: Projects, ground: Ground) -> None:
         self._events = events
         self._tasks = tasks
         self._projects = projects
-        self._forge, self._probe = ground
-        self._clock = clock
+        self._ground = ground
 
     async def __call__(self, delivery: Delivery) -> None:
         """Answer one EvaluateGate; one that the task no longer waits for is dropped."""
@@ -49,12 +44,12 @@ class GateWorker:
 
     async def _look(self, command: EvaluateGate) -> tuple[str, tuple[CheckResult, ...]]:
         project = self._projects.project(command.project)
-        sha = command.sha or await self._forge.branch_sha(project.repository, command.branch) or ""
-        context = Context(command=command, project=project, sha=sha, forge=self._forge, probe=self._probe)
+        sha = command.sha or await self._ground.forge.branch_sha(project.repository, command.branch) or ""
+        context = Context(command=command, project=project, sha=sha, ground=self._ground)
         return sha, await evaluate(context)
 
     def _answer(self, command: EvaluateGate, sha: str, results: tuple[CheckResult, ...]) -> GateEvaluated:
-        now = self._clock.now()
+        now = self._ground.clock.now()
         return GateEvaluated(
             event_id=ids.digest("engine", command.command_id, "evaluated"),
             project=command.project,
