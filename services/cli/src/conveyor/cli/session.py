@@ -13,7 +13,6 @@ from msgspec import structs
 from conveyor.cli.exits import Exit, StopError
 from conveyor.cli.settings import DEFAULT_CONFIG, CliSettings, settings_at
 from conveyor.contracts.errors import ConveyorError, PermanentError, SettingsError, TransientError
-from conveyor.contracts.ids import is_key
 from conveyor.contracts.pipeline import Pipeline
 from conveyor.contracts.project import Project
 from conveyor.servicekit import logs
@@ -62,8 +61,9 @@ class Session:
     @asynccontextmanager
     async def bus(self) -> AsyncIterator[Bus]:
         """Yield a connection; StopError with NO_BUS when no server answers."""
+        settings = self.nats
         try:
-            bus = await connect(self.nats, name="cli", wait_s=CONNECT_S)
+            bus = await connect(settings, name="cli", wait_s=CONNECT_S)
         except (TransientError, PermanentError) as error:
             hint = "is `conveyor up` running? --nats or [nats] url says where"
             raise StopError(f"{error}: {hint}", Exit.NO_BUS) from error
@@ -74,7 +74,6 @@ class Session:
 
     async def task(self, bus: Bus, key: str) -> StoredTask:
         """Return the task of this key as it is now; StopError with NO_TASK when there is none."""
-        checked_key(key)
         store, project = TaskStore(bus), self.project_of(key)
         if project is not None:
             found = await store.load(project.name, key)
@@ -83,13 +82,6 @@ class Session:
         if found is None:
             raise StopError(f"there is no task {key}; `conveyor status --all` lists those there are", Exit.NO_TASK)
         return found
-
-
-def checked_key(key: str) -> str:
-    """Return the key; StopError when it cannot be one."""
-    if not is_key(key):
-        raise StopError(f"expected a key such as SHOP-12, not {key!r}", Exit.USAGE)
-    return key
 
 
 _current: ContextVar[Session] = ContextVar("conveyor_session")

@@ -4,8 +4,18 @@ from typing import Annotated
 
 import typer
 
+from conveyor.contracts.ids import is_key
+
+
+def _checked(key: str) -> str:
+    if not is_key(key):
+        raise typer.BadParameter(f"expected a key such as SHOP-12, not {key!r}")
+    return key
+
+
 KeyArgument = Annotated[
-    str, typer.Argument(metavar="KEY", help="The issue's key, such as SHOP-12.", show_default=False)
+    str,
+    typer.Argument(metavar="KEY", callback=_checked, help="The issue's key, such as SHOP-12.", show_default=False),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 As = Annotated[
