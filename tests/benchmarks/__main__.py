@@ -4,10 +4,10 @@ import argparse
 
 import uvloop
 
-from tests.benchmarks import machine, p3
+from tests.benchmarks import machine, p2, p3
 from tests.benchmarks.figures import note, say
 
-BENCHMARKS = {"P3": p3.measure}
+BENCHMARKS = {"P3": p3.measure, "P2": p2.measure}
 
 
 def main() -> None:

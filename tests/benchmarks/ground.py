@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,9 +14,12 @@ from conveyor.servicekit.bus import Bus, connect, provision
 from conveyor.servicekit.clock import SYSTEM_CLOCK
 from conveyor.servicekit.nats_process import NatsProcess, die_with_parent
 from conveyor.servicekit.sections import NatsSettings
+from tests.benchmarks.figures import note
 
-PLACE = Path(".conveyor/benchmarks")
+PLACE = Path(__file__).resolve().parents[2] / ".conveyor" / "benchmarks"
 STOP_TIMEOUT_S = 30.0
+LAST_WORDS = 2000
+"""How many characters of a process's log are shown when something goes wrong."""
 
 
 @contextlib.asynccontextmanager
@@ -23,7 +27,7 @@ async def folder() -> AsyncIterator[Path]:
     """Give a folder on the disk the repository lies on: a temporary one may be memory, where syncing costs nothing."""
     await asyncio.to_thread(PLACE.mkdir, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=PLACE) as made:
-        yield Path(made).resolve()
+        yield Path(made)
 
 
 @contextlib.asynccontextmanager
@@ -51,6 +55,9 @@ async def process(module: str, *arguments: str, log: Path) -> AsyncIterator[subp
         )
     try:
         yield started
+    except BaseException:
+        note(f"{module} said last: {(await asyncio.to_thread(log.read_text))[-LAST_WORDS:]}")
+        raise
     finally:
         started.terminate()
         await asyncio.to_thread(started.wait, STOP_TIMEOUT_S)
@@ -66,3 +73,10 @@ async def until(
             raise TimeoutError(f"not within {timeout_s:g} s: {what}")
         await SYSTEM_CLOCK.sleep(every_s)
     return value
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
