@@ -1,6 +1,7 @@
 """What an agent prints goes to the log stream while it runs: in chunks, secrets masked, memory bounded."""
 
 import asyncio
+import re
 from collections.abc import Collection
 from typing import Protocol, Self
 
@@ -31,31 +32,30 @@ class Masker:
     def __init__(self, secrets: Collection[str]) -> None:
         known = {secret.encode() for secret in secrets if len(secret) >= _SHORTEST_SECRET}
         self._secrets = sorted(known, key=len, reverse=True)
+        self._pattern = re.compile(b"|".join(map(re.escape, self._secrets)) or b"(?!)")
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Return what can be shown now; the beginning of what may become a secret is held back."""
-        text = self._masked(self._held + data)
-        keep = self._open_end(text)
-        self._held = text[len(text) - keep :]
-        return text[: len(text) - keep]
+        """Return what can be shown now; an end that may become a secret, or a longer one, is held back."""
+        text = self._held + data
+        split = len(text) - self._open_end(text)
+        for match in self._pattern.finditer(text):
+            if match.start() < split < match.end():
+                split = match.end()
+        self._held = text[split:]
+        return self._pattern.sub(_MASK, text[:split])
 
     def close(self) -> bytes:
         """Return what was held back."""
         held, self._held = self._held, b""
-        return held
-
-    def _masked(self, text: bytes) -> bytes:
-        for secret in self._secrets:
-            text = text.replace(secret, _MASK)
-        return text
+        return self._pattern.sub(_MASK, held)
 
     def _open_end(self, text: bytes) -> int:
-        """Return the length of the longest end of the text that a secret begins with."""
+        """Return the length of the longest end of the text that a secret begins with and goes on from."""
         longest = len(self._secrets[0]) - 1 if self._secrets else 0
         for size in range(min(longest, len(text)), 0, -1):
             end = text[-size:]
-            if any(secret.startswith(end) for secret in self._secrets):
+            if any(len(secret) > size and secret.startswith(end) for secret in self._secrets):
                 return size
         return 0
 

@@ -1,10 +1,8 @@
 """One run from its claim to its outcome: worktree, prompt, agent, result, commit, push, pull request."""
 
 import asyncio
-import os
 import shutil
 import signal
-import stat
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from pathlib import Path
 
@@ -18,8 +16,8 @@ from conveyor.contracts.outcomes import Outcome, OutcomeKind, OutcomeReason
 from conveyor.contracts.project import Project
 from conveyor.runner.core.agent import Agent
 from conveyor.runner.core.classify import DETAIL_CHARS, Ending, classify
-from conveyor.runner.core.plan import Ground, RunSpec, commit_message, plan, pull_request_text, result_file
-from conveyor.runner.core.result_file import MAX_BYTES, Result, read_result
+from conveyor.runner.core.plan import Ground, RunSpec, commit_message, docs_dir, plan, pull_request_text
+from conveyor.runner.evidence import clear, read_left_result
 from conveyor.runner.logs import LogShipper, LogSink
 from conveyor.runner.ports import AgentParser, AgentReport, Forge, ParserFor, Tracker
 from conveyor.runner.process import Ladder, ProcessExit, ProcessSpec, Stop, StopSwitch, Timers, execute
@@ -144,6 +142,7 @@ class _OneRun:
         except (PermanentError, OSError) as error:
             return _outcome(OutcomeKind.FAILED, OutcomeReason.WORKSPACE_FAILED, f"cannot prepare the worktree: {error}")
         try:
+            clear(workspace.path, docs_dir(self._command), self._command.clears)
             return workspace, await self._prompt(workspace)
         except TransientError as error:
             return _outcome(OutcomeKind.TRANSIENT, OutcomeReason.NETWORK, f"cannot read the issue: {error}")
@@ -193,7 +192,7 @@ class _OneRun:
             self._shipper.say(f"{ended.survivors} processes outlived the agent and were killed")
         report = parser.result()
         hint = self._hint(report, ended)
-        result = "" if ended.launch_error else _read_result(workspace.path, self._command.run_id)
+        result = "" if ended.launch_error else read_left_result(workspace.path, self._command.run_id)
         return classify(
             Ending(
                 code=ended.code,
@@ -308,23 +307,6 @@ def _process_spec(run_id: str, spec: RunSpec, cwd: Path, prompt: str) -> Process
             term_wait_s=spec.term_s,
         ),
     )
-
-
-def _read_result(worktree: Path, run_id: str) -> Result | str:
-    """Read the result file: a regular file, no link, no pipe that would hold us up; empty text when there is none."""
-    path = worktree / result_file(run_id)
-    if path.parent.is_symlink():
-        return "the folder of the result file is a link"
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return ""
-    except OSError as error:
-        return f"the result file cannot be opened: {error.strerror}"
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return "the result file is no regular file"
-        return read_result(file.read(MAX_BYTES + 1), run_id)
 
 
 def _secrets_of(agent: Agent, environment: Mapping[str, str]) -> set[str]:

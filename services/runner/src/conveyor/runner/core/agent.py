@@ -12,6 +12,8 @@ class Agent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     command: tuple[str, ...]
     """Program and arguments."""
+    resume: tuple[str, ...] = ()
+    """Arguments added to go on with an earlier session, `{session_id}` replaced; empty: it always starts afresh."""
     output: str = "text"
     """The format it prints: claude-stream-json or text."""
     env: dict[str, str] = {}

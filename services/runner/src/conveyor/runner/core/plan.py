@@ -40,7 +40,7 @@ class RunSpec(Struct, frozen=True, kw_only=True):
 def plan(command: StartRun, agent: Agent, ground: Ground) -> RunSpec:
     """Return the execution that this command asks for."""
     return RunSpec(
-        argv=agent.command,
+        argv=(*agent.command, *_resumed(command, agent)),
         env={**_passed(agent, ground), **_places(ground), **agent.env, **_told(command)},
         output=agent.output,
         wall_s=float(agent.timeout_s or command.timeout_s),
@@ -75,6 +75,12 @@ def pull_request_text(command: StartRun) -> tuple[str, str]:
     """Return title and body of the task's pull request."""
     title = " ".join(command.title.split())
     return f"{command.key} {title}", f"Task {command.key}: {title}\n\nDocuments: `{docs_dir(command)}/`\n"
+
+
+def _resumed(command: StartRun, agent: Agent) -> tuple[str, ...]:
+    if not command.session_id:
+        return ()
+    return tuple(argument.replace("{session_id}", command.session_id) for argument in agent.resume)
 
 
 def _passed(agent: Agent, ground: Ground) -> dict[str, str]:
