@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from msgspec.structs import replace
 
@@ -24,11 +26,22 @@ from conveyor.runner.app import start
 from conveyor.runner.core.agent import Agent
 from conveyor.runner.process.sweep import members
 from conveyor.runner.settings import RunnerSettings, Settings
-from conveyor.servicekit.bus import ApiError, Bucket, Bus, CommandQueue, EventLog, TaskStore, ask, connect, scan
+from conveyor.servicekit.bus import (
+    ApiError,
+    Bucket,
+    Bus,
+    CommandQueue,
+    EventLog,
+    TaskStore,
+    ask,
+    connect,
+    provision,
+    scan,
+)
 from conveyor.servicekit.lifecycle import Service
 from conveyor.servicekit.nats_process import NatsProcess
 from conveyor.servicekit.secret import Secret
-from conveyor.servicekit.sections import GiteaSettings, NatsSettings
+from conveyor.servicekit.sections import GiteaSettings, HttpSettings, NatsSettings
 from conveyor.simulator.gitea import GiteaServer
 
 REPO = "acme/shop"
@@ -160,17 +173,23 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         assert await life == 0
 
 
-@pytest.fixture
-async def rig(tmp_path: Path, nats: NatsProcess, bus: Bus) -> AsyncIterator[Rig]:
-    async with GiteaServer(tmp_path / "gitea") as gitea:
+@asynccontextmanager
+async def world(folder: Path, bus: Bus, nats_url: str) -> AsyncIterator[Rig]:
+    """A private repository on a simulated Gitea, and a bot that may write to it."""
+    async with GiteaServer(folder / "gitea") as gitea:
         for login in ("acme", "conveyor"):
             gitea.create_user(login)
         await gitea.create_repo(REPO)
         gitea.add_collaborator(REPO, "conveyor")
-        yield Rig(gitea, bus, nats.url, tmp_path)
+        yield Rig(gitea, bus, nats_url, folder)
 
 
-@pytest.mark.behaviour("RU-2")
+@pytest.fixture
+async def rig(tmp_path: Path, nats: NatsProcess, bus: Bus) -> AsyncIterator[Rig]:
+    async with world(tmp_path, bus, nats.url) as made:
+        yield made
+
+
 async def test_one_command_becomes_a_commit_a_pull_request_and_one_outcome(rig: Rig, eventually: Eventually) -> None:
     """The private repository is cloned and pushed with the runner's credentials over HTTP."""
     async with running(rig.settings(rig.agent())):
@@ -264,13 +283,18 @@ async def test_however_an_agent_behaves_there_is_one_outcome_and_nothing_left(
 async def test_an_agent_nobody_configured_fails_with_a_clear_word(rig: Rig, eventually: Eventually) -> None:
     async with running(rig.settings(rig.agent())):
         outcome = await rig.outcome(await rig.order(agent="gemini"), eventually)
+        after = await rig.outcome(await rig.order(), eventually)
     assert (outcome.kind, outcome.reason) == (OutcomeKind.FAILED, OutcomeReason.LAUNCH_FAILED)
+    assert after.kind is OutcomeKind.SUCCEEDED, "its slot is free again"
     assert "'gemini' is not configured" in outcome.detail
 
 
 @pytest.mark.behaviour("RU-6")
 async def test_an_agent_that_is_not_there_leaves_its_commands_queued(rig: Rig, eventually: Eventually) -> None:
-    async with running(rig.settings(rig.agent(command=("/nowhere/agent",)))):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        http = HttpSettings(port=free.getsockname()[1])
+    async with running(rig.settings(rig.agent(command=("/nowhere/agent",)), http=http)), httpx.AsyncClient() as client:
         command = await rig.order()
 
         async def says_why() -> bool:
@@ -278,12 +302,14 @@ async def test_an_agent_that_is_not_there_leaves_its_commands_queued(rig: Rig, e
             return answer is not None and "no program" in json.loads(answer)["agents"]["scripted"]
 
         await eventually(says_why)
+        ready = await client.get(f"http://127.0.0.1:{http.port}/readyz")
+        assert ready.status_code == 503
+        assert "no program" in ready.json()["failures"]["agents"]
         assert await Bucket(rig.bus, streams.RUNS).get(command.run_id) is None
     async with running(rig.settings(rig.agent(), "runner-2")):
         assert (await rig.outcome(command, eventually)).kind is OutcomeKind.SUCCEEDED
 
 
-@pytest.mark.behaviour("RU-1")
 async def test_a_command_that_is_no_longer_current_is_dropped(rig: Rig, eventually: Eventually) -> None:
     old = await rig.order()
     await rig.commit(None)
@@ -321,7 +347,7 @@ async def test_shutdown_stops_what_does_not_finish_in_time_and_says_so(rig: Rig,
     assert (outcome.kind, outcome.reason) == (OutcomeKind.CANCELLED, OutcomeReason.RUNNER_STOPPED)
 
 
-async def test_a_work_in_conflict_on_the_forge_is_push_rejected(rig: Rig, eventually: Eventually) -> None:
+async def test_work_in_conflict_with_the_forge_is_push_rejected(rig: Rig, eventually: Eventually) -> None:
     files = {"src/a.txt": "the agent's"}
     agent = rig.agent({"developer": [{"do": "succeed", "files": files, "delay_s": 1.5}]})
     async with running(rig.settings(agent)):
@@ -331,6 +357,38 @@ async def test_a_work_in_conflict_on_the_forge_is_push_rejected(rig: Rig, eventu
         outcome = await rig.outcome(command, eventually)
     assert (outcome.kind, outcome.reason) == (OutcomeKind.FAILED, OutcomeReason.PUSH_REJECTED)
     assert await rig.gitea.read_file(REPO, BRANCH, "src/a.txt") == "a person's"
+
+
+async def test_a_document_the_run_must_write_itself_is_removed_before(rig: Rig, eventually: Eventually) -> None:
+    """An agent that lies leaves no review, although an earlier run's lies on the branch."""
+    review = "docs/tasks/SHOP-12/12-review.md"
+    await rig.gitea.push(REPO, BRANCH, {review: "---\nverdict: APPROVED\n---\n"})
+    async with running(rig.settings(rig.agent({"reviewer": ["lie"]}))):
+        outcome = await rig.outcome(await rig.order("reviewer", clears=("12-review.md",)), eventually)
+    assert outcome.head == rig.gitea.branch_sha(REPO, BRANCH)
+    assert await rig.gitea.read_file(REPO, BRANCH, review) is None
+
+
+async def test_an_outcome_outlives_a_bus_that_is_away(
+    own_nats: NatsProcess, tmp_path: Path, eventually: Eventually
+) -> None:
+    """The server is killed while the agent works and comes back later: the run goes on, and is told once."""
+    bus = await connect(NatsSettings(url=own_nats.url), name="test")
+    await provision(bus)
+    async with world(tmp_path, bus, own_nats.url) as rig:
+        agent = rig.agent({"developer": [{"do": "succeed", "delay_s": 1.0}]})
+        async with running(rig.settings(agent, ack_wait_s=30)):
+            command = await rig.order()
+            await eventually(lambda: members(command.run_id))
+            await own_nats.kill()
+            await eventually(lambda: not members(command.run_id))
+            await own_nats.start()
+            outcome = await rig.outcome(command, eventually, timeout_s=30)
+            await rig.acknowledged(eventually)
+        assert outcome.kind is OutcomeKind.SUCCEEDED
+        assert outcome.head == rig.gitea.branch_sha(REPO, BRANCH)
+        assert len(await rig.events(RunFinished)) == 1
+    await bus.close()
 
 
 @asynccontextmanager

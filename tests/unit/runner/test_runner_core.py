@@ -199,7 +199,6 @@ def test_every_role_has_a_prompt_that_tells_where_things_go(role: str) -> None:
     assert "{{" not in text
 
 
-@pytest.mark.behaviour("RU-3")
 def test_a_repositorys_own_prompt_replaces_the_roles_and_keeps_the_frame() -> None:
     text = prompt_for(command(role="poet"), target_branch="main", description="", override="Write of {{ title }}.")
     assert text.startswith("Write of Dark")

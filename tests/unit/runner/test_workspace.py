@@ -86,7 +86,6 @@ async def publish(workspaces: Workspaces, workspace: Workspace, message: str = "
     return await workspaces.push(workspace, await workspaces.commit(workspace, message))
 
 
-@pytest.mark.behaviour("RU-2")
 async def test_a_new_branch_starts_from_the_target_and_is_pushed(forge: Forge, workspaces: Workspaces) -> None:
     workspace = await workspaces.prepare(request_for(forge))
     assert (workspace.base, workspace.expected) == (forge.commit_of("main"), "")
@@ -98,7 +97,6 @@ async def test_a_new_branch_starts_from_the_target_and_is_pushed(forge: Forge, w
     assert forge.git("log", "-1", "--format=%s|%an", BRANCH, cwd=forge.bare) == "SHOP-12 developer: work|Conveyor"
 
 
-@pytest.mark.behaviour("RU-2")
 async def test_an_existing_branch_is_continued_wherever_it_moved(forge: Forge, workspaces: Workspaces) -> None:
     await workspaces.prepare(request_for(forge))
     there = forge.push(BRANCH, {"theirs.txt": "theirs"}, base="origin/main")
@@ -200,7 +198,6 @@ def _rebase_in_progress(workspace: Workspace, forge: Forge) -> None:
         forge.git("rebase", BRANCH, cwd=workspace.path)
 
 
-@pytest.mark.behaviour("RU-2")
 @pytest.mark.parametrize(
     "harm",
     [
@@ -254,7 +251,6 @@ async def test_tasks_of_one_repository_have_worktrees_of_their_own(forge: Forge,
     assert "one.txt" not in forge.files("feature/SHOP-13-x")
 
 
-@pytest.mark.behaviour("RU-2")
 async def test_work_is_rebased_onto_what_somebody_pushed_meanwhile(forge: Forge, workspaces: Workspaces) -> None:
     forge.push(BRANCH, {"start.txt": "start"}, base="origin/main")
     workspace = await workspaces.prepare(request_for(forge))
@@ -265,7 +261,6 @@ async def test_work_is_rebased_onto_what_somebody_pushed_meanwhile(forge: Forge,
     assert {"ours.txt", "theirs.txt", "start.txt"} <= set(forge.files(BRANCH))
 
 
-@pytest.mark.behaviour("RU-2")
 async def test_work_in_conflict_with_a_push_is_a_clear_failure(forge: Forge, workspaces: Workspaces) -> None:
     forge.push(BRANCH, {"file.txt": "start"}, base="origin/main")
     workspace = await workspaces.prepare(request_for(forge))
