@@ -59,6 +59,7 @@ from conveyor.stage_engine.look import Look
 from conveyor.stage_engine.ports import Messenger
 from conveyor.stage_engine.projects import Projects
 from conveyor.stage_engine.relay import Relay
+from conveyor.stage_engine.retention import Retention
 from conveyor.stage_engine.settings import NotifySettings, Settings
 
 VERSION = version("conveyor-stage-engine")
@@ -110,6 +111,8 @@ class Engine:
                 doorbell = Doorbell((self._events, self._tasks), self._projects, look, self._metrics)
                 spec = self._spec(streams.EVENTS, "decide", "event.>")
                 self._consume(spec, doorbell, engine.tasks_at_once, _task_lane)
+                retention = Retention(self._bus, SYSTEM_CLOCK, spec.durable, engine.keep_ended_days)
+                self._service.spawn("retention", retention.run(self._service.stopping))
             case "relay":
                 relay = Relay(CommandQueue(self._bus), Bucket(self._bus, streams.LOOKUP))
                 spec = self._spec(streams.TASKS, "relay", "task.>")

@@ -43,6 +43,9 @@ class EngineSettings(Section, frozen=True, kw_only=True):
     health_threshold: int = 3
     """How many failed answers in a row mean degraded."""
 
+    keep_ended_days: int = 90
+    """How long an ended task's events and revisions are kept."""
+
 
 class NotifySettings(Section, frozen=True, kw_only=True):
     """`[notify]`: where people are told. Nothing set: notifications stand in the log alone."""

@@ -10,6 +10,7 @@ from conveyor.servicekit.bus.delivery import Delivery, Handler, Lane, Outcome
 from conveyor.servicekit.bus.errors import ApiError, Conflict, Leave
 from conveyor.servicekit.bus.events import EventLog
 from conveyor.servicekit.bus.follow import Start, follow, scan
+from conveyor.servicekit.bus.forget import acknowledged_up_to, forget
 from conveyor.servicekit.bus.kv import Bucket, Entry
 from conveyor.servicekit.bus.lease import Lease, leader
 from conveyor.servicekit.bus.micro import register
@@ -41,11 +42,13 @@ __all__ = [
     "StoredRevision",
     "StoredTask",
     "TaskStore",
+    "acknowledged_up_to",
     "ask",
     "connect",
     "consume",
     "consume_by_priority",
     "follow",
+    "forget",
     "leader",
     "provision",
     "ready",
