@@ -59,6 +59,7 @@ def test_environment_is_an_allow_list_and_tells_the_run() -> None:
     }
 
 
+@pytest.mark.behaviour("RU-5")
 def test_an_agents_own_time_outranks_the_stages() -> None:
     assert plan(command(timeout_s=60), Agent(command=("x",)), GROUND).wall_s == 60
     assert plan(command(timeout_s=60), Agent(command=("x",), timeout_s=90), GROUND).wall_s == 90
@@ -199,6 +200,7 @@ def test_every_role_has_a_prompt_that_tells_where_things_go(role: str) -> None:
     assert "{{" not in text
 
 
+@pytest.mark.behaviour("RU-3")
 def test_a_repositorys_own_prompt_replaces_the_roles_and_keeps_the_frame() -> None:
     text = prompt_for(command(role="poet"), target_branch="main", description="", override="Write of {{ title }}.")
     assert text.startswith("Write of Dark")

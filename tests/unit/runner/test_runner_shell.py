@@ -122,6 +122,7 @@ def test_settings_that_cannot_work_are_refused_by_name(wrong: Settings, why: str
         check(wrong)
 
 
+@pytest.mark.behaviour("RU-1")
 async def test_a_run_has_one_owner_and_one_end(bus: Bus) -> None:
     bucket = Bucket(bus, streams.RUNS)
     one, other = Claims(bucket, "one"), Claims(bucket, "other")

@@ -86,6 +86,7 @@ async def publish(workspaces: Workspaces, workspace: Workspace, message: str = "
     return await workspaces.push(workspace, await workspaces.commit(workspace, message))
 
 
+@pytest.mark.behaviour("RU-2")
 async def test_a_new_branch_starts_from_the_target_and_is_pushed(forge: Forge, workspaces: Workspaces) -> None:
     workspace = await workspaces.prepare(request_for(forge))
     assert (workspace.base, workspace.expected) == (forge.commit_of("main"), "")
@@ -240,6 +241,7 @@ async def test_caches_survive_from_run_to_run(forge: Forge, workspaces: Workspac
     assert (workspace.path / "cache" / "kept").exists()
 
 
+@pytest.mark.behaviour("RU-2")
 async def test_tasks_of_one_repository_have_worktrees_of_their_own(forge: Forge, workspaces: Workspaces) -> None:
     one = await workspaces.prepare(request_for(forge))
     two = await workspaces.prepare(request_for(forge, "SHOP-13", "feature/SHOP-13-x"))
@@ -251,6 +253,7 @@ async def test_tasks_of_one_repository_have_worktrees_of_their_own(forge: Forge,
     assert "one.txt" not in forge.files("feature/SHOP-13-x")
 
 
+@pytest.mark.behaviour("RU-2")
 async def test_work_is_rebased_onto_what_somebody_pushed_meanwhile(forge: Forge, workspaces: Workspaces) -> None:
     forge.push(BRANCH, {"start.txt": "start"}, base="origin/main")
     workspace = await workspaces.prepare(request_for(forge))
@@ -347,6 +350,7 @@ async def test_a_removed_worktree_is_gone_and_can_be_made_again(forge: Forge, wo
     assert (await workspaces.prepare(request_for(forge))).path.is_dir()
 
 
+@pytest.mark.behaviour("RU-2")
 def test_names_are_harmless_and_never_collide() -> None:
     names = ["SHOP-12", "shop-12", "../../etc", "..", ".", "", "a/b", "a-b", "a b", "x" * 80, "x" * 81, ".git", "-rf"]
     made = [safe_name(name) for name in names]

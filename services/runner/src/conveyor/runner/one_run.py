@@ -89,7 +89,7 @@ async def carry_out(means: Means, assignment: Assignment) -> Outcome:
     """Run the agent and bring home what it left; whatever goes wrong on the way is the outcome, not an error."""
     command = assignment.command
     subject = subjects.log(command.project, command.key, command.run_id)
-    scratch = means.root / "scratch" / safe_name(command.run_id)
+    scratch = _scratch(means, command.run_id)
     scratch.mkdir(parents=True, exist_ok=True)
     secrets = {*means.secrets, *_secrets_of(assignment.agent, means.environment)}
     try:
@@ -97,8 +97,17 @@ async def carry_out(means: Means, assignment: Assignment) -> Outcome:
             outcome = await _OneRun(means, assignment, shipper, scratch).run()
             shipper.say(f"{outcome.kind}: {outcome.reason}. {outcome.detail}".rstrip())
     finally:
-        await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+        await asyncio.to_thread(remove_scratch, means, command.run_id)
     return replace(outcome, log_subject=subject)
+
+
+def remove_scratch(means: Means, run_id: str) -> None:
+    """Remove the temporary files of a run."""
+    shutil.rmtree(_scratch(means, run_id), ignore_errors=True)
+
+
+def _scratch(means: Means, run_id: str) -> Path:
+    return means.root / "scratch" / safe_name(run_id)
 
 
 class _OneRun:

@@ -37,13 +37,16 @@ def read_result(data: bytes, run_id: str) -> Result | str:
     """Return the result in these bytes, or a sentence that says why they hold none."""
     if len(data) > MAX_BYTES:
         return f"the result file is larger than {MAX_BYTES} bytes"
+    flaws: list[str] = []
     try:
-        found = msgspec.convert(_parse(_unwrap(data.decode("utf-8-sig"))), _File)
+        value = _parse(_unwrap(data.decode("utf-8-sig")), flaws)
+        if flaws:
+            return f"the result file cannot be read: {flaws[0]}"
+        return _checked(msgspec.convert(value, _File), run_id)
     except UnicodeDecodeError:
         return "the result file is not UTF-8"
     except (ValueError, RecursionError) as error:
         return f"the result file cannot be read: {error}"
-    return _checked(found, run_id)
 
 
 def _checked(found: _File, run_id: str) -> Result | str:
@@ -71,18 +74,17 @@ def _unwrap(text: str) -> str:
     return text.strip()
 
 
-def _parse(text: str) -> Any:
-    decoder = json.JSONDecoder(object_pairs_hook=_without_twins, parse_constant=_no_constant)
-    value, _ = decoder.raw_decode(text)
+def _parse(text: str, flaws: list[str]) -> Any:
+    """Return the JSON value at the text's beginning; what JSON forbids but Python reads is noted as a flaw."""
+
+    def without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            flaws.append("a key stands in it twice")
+        return found
+
+    def no_constant(name: str) -> None:
+        flaws.append(f"{name} is no JSON")
+
+    value, _ = json.JSONDecoder(object_pairs_hook=without_twins, parse_constant=no_constant).raw_decode(text)
     return value
-
-
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands in it twice")
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")

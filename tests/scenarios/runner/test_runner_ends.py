@@ -1,0 +1,137 @@
+"""Runs that are stopped, and runners and buses that die: still one outcome, and nothing left behind."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from conveyor.contracts import subjects
+from conveyor.contracts.events import RunFinished, RunStarted
+from conveyor.contracts.outcomes import OutcomeKind, OutcomeReason
+from conveyor.runner.app import start
+from conveyor.runner.process.sweep import members
+from conveyor.servicekit.bus import CommandQueue, ask, connect, provision
+from conveyor.servicekit.lifecycle import Service
+from conveyor.servicekit.nats_process import NatsProcess
+from conveyor.servicekit.sections import NatsSettings
+from tests.scenarios.runner.rig import BRANCH, REPO, Eventually, Rig, process, running, world
+
+
+@pytest.mark.behaviour("RU-11")
+async def test_cancel_stops_a_run_and_pushes_nothing(rig: Rig, eventually: Eventually) -> None:
+    async with running(rig.settings(rig.agent({"developer": ["stubborn"]}))):
+        command = await rig.order()
+        subject = subjects.run_control(command.run_id)
+        await eventually(lambda: members(command.run_id))
+        alive = await ask(rig.bus, subject, b"status")
+        assert alive is not None
+        assert json.loads(alive) == {"run_id": command.run_id, "runner_id": "runner-1", "stopping": ""}
+        began = asyncio.get_running_loop().time()
+        await ask(rig.bus, subject, b"cancel")
+        outcome = await rig.outcome(command, eventually)
+        assert asyncio.get_running_loop().time() - began < 2
+    assert (outcome.kind, outcome.reason) == (OutcomeKind.CANCELLED, OutcomeReason.CANCELLED_BY_ENGINE)
+    assert rig.gitea.branch_sha(REPO, BRANCH) is None
+
+
+@pytest.mark.behaviour("RU-11")
+async def test_shutdown_stops_what_does_not_finish_in_time_and_says_so(rig: Rig, eventually: Eventually) -> None:
+    async with running(rig.settings(rig.agent({"developer": ["hang"]}))):
+        command = await rig.order()
+        await eventually(lambda: members(command.run_id))
+    outcome = await rig.outcome(command, eventually)
+    assert (outcome.kind, outcome.reason) == (OutcomeKind.CANCELLED, OutcomeReason.RUNNER_STOPPED)
+
+
+@pytest.mark.behaviour("RU-11")
+async def test_shutdown_lets_a_run_finish_that_needs_but_a_moment(rig: Rig, eventually: Eventually) -> None:
+    agent = rig.agent({"developer": [{"do": "succeed", "delay_s": 1.0}]})
+    async with running(rig.settings(agent, drain_s=8)):
+        command = await rig.order()
+        await eventually(lambda: members(command.run_id))
+    assert (await rig.outcome(command, eventually)).kind is OutcomeKind.SUCCEEDED
+
+
+async def test_an_outcome_outlives_a_bus_that_is_away(
+    own_nats: NatsProcess, tmp_path: Path, eventually: Eventually
+) -> None:
+    """The server is killed while the agent works and comes back later: the run goes on, and is told once."""
+    bus = await connect(NatsSettings(url=own_nats.url), name="test")
+    await provision(bus)
+    async with world(tmp_path, bus, own_nats.url) as rig:
+        agent = rig.agent({"developer": [{"do": "succeed", "delay_s": 1.0}]})
+        async with running(rig.settings(agent, ack_wait_s=30)):
+            command = await rig.order()
+            await eventually(lambda: members(command.run_id))
+            await own_nats.kill()
+            await eventually(lambda: not members(command.run_id))
+            await own_nats.start()
+            outcome = await rig.outcome(command, eventually, timeout_s=30)
+            await rig.acknowledged(eventually)
+        assert outcome.kind is OutcomeKind.SUCCEEDED
+        assert outcome.head == rig.gitea.branch_sha(REPO, BRANCH)
+        assert len(await rig.events(RunFinished)) == 1
+    await bus.close()
+
+
+@pytest.mark.behaviour("RU-10")
+async def test_a_runner_killed_in_the_middle_is_reported_lost_by_another(rig: Rig, eventually: Eventually) -> None:
+    agent = rig.agent({"developer": ["hang", "succeed"]})
+    async with process(rig, agent, "runner-1") as first:
+        command = await rig.order()
+        await rig.speaks(command, eventually)
+        first.kill()
+        await first.wait()
+        async with process(rig, agent, "runner-2"):
+            outcome = await rig.outcome(command, eventually)
+            assert (outcome.kind, outcome.reason) == (OutcomeKind.LOST, OutcomeReason.RUNNER_DIED)
+            assert "runner-1" in outcome.detail
+            again = await rig.order()
+            assert (await rig.outcome(again, eventually)).kind is OutcomeKind.SUCCEEDED
+    assert members(command.run_id), "the agent of a killed runner lives on until its runner comes back"
+    async with running(rig.settings(agent, "runner-1")):
+        await eventually(lambda: not members(command.run_id))
+    assert len(await rig.events(RunFinished)) == 2
+
+
+@pytest.mark.behaviour("RU-10")
+async def test_a_runner_that_comes_back_clears_up_and_reports_at_once(rig: Rig, eventually: Eventually) -> None:
+    agent = rig.agent({"developer": ["hang"]})
+    async with process(rig, agent, "runner-1") as first:
+        command = await rig.order()
+        await rig.speaks(command, eventually)
+        first.kill()
+    async with running(rig.settings(agent, "runner-1")):
+        outcome = await rig.outcome(command, eventually)
+        assert members(command.run_id) == []
+        await rig.acknowledged(eventually)
+    assert outcome.kind is OutcomeKind.LOST
+    assert len(await rig.events(RunFinished)) == 1
+
+
+async def test_a_redelivered_command_of_a_living_run_is_left_alone(rig: Rig, eventually: Eventually) -> None:
+    """Two runners, and a server that gives the command to the second while the first still works."""
+    agent = rig.agent({"developer": [{"do": "succeed", "delay_s": 2.5}]})
+    async with running(rig.settings(agent, "runner-1")), running(rig.settings(agent, "runner-2")):
+        command = await rig.order()
+        await eventually(lambda: members(command.run_id))
+        owner = json.loads(await ask(rig.bus, subjects.run_control(command.run_id), b"status") or b"{}")["runner_id"]
+        other = await connect(NatsSettings(url=rig.nats_url), name="twin")
+        twin = replace(command, command_id="twin")
+        await CommandQueue(other).publish(twin)
+        outcome = await rig.outcome(command, eventually)
+        await other.close()
+    assert outcome.kind is OutcomeKind.SUCCEEDED
+    (started,) = await rig.events(RunStarted)
+    assert started.runner_id == owner
+    assert len(await rig.events(RunFinished)) == 1
+
+
+async def test_two_runners_do_not_share_a_root(rig: Rig, eventually: Eventually) -> None:
+    settings = rig.settings(rig.agent())
+    async with running(settings):
+        await eventually((Path(settings.runner.root) / "live").exists)
+        service = Service("runner")
+        assert await service.run(lambda started: start(started, settings), handle_signals=False) == 2
