@@ -141,6 +141,16 @@ def _locked(workspace: Workspace, _: Forge) -> None:
     (workspace.git_dir / "HEAD.lock").write_text("")
 
 
+def _references_locked(workspace: Workspace, forge: Forge) -> None:
+    """A fetch and an agent's commit that were killed."""
+    forge.push("main", {"README.md": "hello\n", "more.txt": "more"})
+    for name in ("packed-refs.lock", "refs/remotes/origin/main.lock", f"refs/heads/{BRANCH}.lock"):
+        (workspace.mirror / name).write_text("")
+    forge.push("main", {"more.txt": "less"})
+    forge.git("rm", "--quiet", "more.txt")
+    forge.push("main", {})
+
+
 def _git_file_removed(workspace: Workspace, _: Forge) -> None:
     (workspace.path / ".git").unlink()
 
@@ -204,6 +214,7 @@ def _rebase_in_progress(workspace: Workspace, forge: Forge) -> None:
     [
         _dirty,
         _locked,
+        _references_locked,
         _git_file_removed,
         _git_file_replaced_by_a_repository,
         _folder_removed,

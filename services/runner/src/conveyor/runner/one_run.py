@@ -230,7 +230,11 @@ class _OneRun:
         return report.retry_after_s if report.retry_after_s is not None else hint.retry_after_s
 
     def _ground(self) -> Ground:
-        home = Path(self._a.agent.home) if self._a.agent.home else self._means.root / "homes" / self._command.agent
+        home = (
+            Path(self._a.agent.home)
+            if self._a.agent.home
+            else self._means.root / "homes" / safe_name(self._command.agent)
+        )
         home.mkdir(parents=True, exist_ok=True)
         return Ground(
             environment=self._means.environment,

@@ -44,7 +44,8 @@ class Mirror:
         (self.path / "config").write_text(_CONFIG.format(url=self.url))
         (self.path / "info").mkdir(exist_ok=True)
         (self.path / "info" / "exclude").write_text(_EXCLUDED)
-        for stale in (*self.path.glob("*.lock"), self.path / "config.worktree"):
+        remote = self.path / "refs" / "remotes"
+        for stale in (*self.path.glob("*.lock"), *remote.rglob("*.lock"), self.path / "config.worktree"):
             stale.unlink(missing_ok=True)
 
     async def commit_of(self, branch: str) -> str:

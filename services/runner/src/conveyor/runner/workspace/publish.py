@@ -4,7 +4,7 @@ from conveyor.contracts.errors import PermanentError
 from conveyor.runner.workspace.git import Git, GitError
 from conveyor.runner.workspace.mirror import Mirror
 from conveyor.runner.workspace.places import Workspace
-from conveyor.runner.workspace.worktree import RUNNER_FOLDER, clear_leftovers
+from conveyor.runner.workspace.worktree import RUNNER_FOLDER, clear_leftovers, clear_locks
 
 _MOVED = ("stale info", "fetch first", "non-fast-forward", "cannot lock ref", "failed to update ref")
 
@@ -16,8 +16,7 @@ class PushRejectedError(PermanentError):
 async def commit(git: Git, workspace: Workspace, message: str) -> str:
     """Commit everything but the runner's own folder and return the head; the base when nothing was left."""
     tree = (workspace.git_dir, workspace.path)
-    for lock in workspace.git_dir.glob("*.lock"):
-        lock.unlink(missing_ok=True)
+    clear_locks(workspace)
     if (workspace.git_dir / "rebase-merge").is_dir() or (workspace.git_dir / "rebase-apply").is_dir():
         await _abort_rebase(git, workspace)
     await git.work(*tree, "add", "--all", "--", ".")

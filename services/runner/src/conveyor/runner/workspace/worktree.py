@@ -37,10 +37,16 @@ async def prepare(git: Git, mirror: Mirror, root: Path, request: Request) -> Wor
     return workspace
 
 
+def clear_locks(workspace: Workspace) -> None:
+    """Remove the locks of a git that was killed; the agent is dead when this is called."""
+    own = workspace.mirror / "refs" / "heads" / f"{workspace.request.branch}.lock"
+    for lock in (*workspace.git_dir.glob("*.lock"), own):
+        lock.unlink(missing_ok=True)
+
+
 def clear_leftovers(workspace: Workspace) -> None:
     """Remove what a git killed half-way leaves behind: locks and operations in progress."""
-    for lock in workspace.git_dir.glob("*.lock"):
-        lock.unlink(missing_ok=True)
+    clear_locks(workspace)
     for name in _LEFTOVERS:
         (workspace.git_dir / name).unlink(missing_ok=True)
     for name in _LEFTOVER_FOLDERS:
