@@ -82,7 +82,7 @@ class Trap:
         moment = self._moment
         if moment is None or moment.place != place or (moment.when == "delivered") != delivered:
             return ""
-        if not re.search(moment.pattern, text):
+        if not re.search(moment.pattern, text, re.DOTALL):
             return ""
         self._seen += 1
         if self._seen != moment.nth:

@@ -32,6 +32,7 @@ from conveyor.servicekit.bus import (
     Delivery,
     EventLog,
     Handler,
+    InOrder,
     Lane,
     Lease,
     TaskStore,
@@ -116,7 +117,8 @@ class Engine:
             case "relay":
                 relay = Relay(CommandQueue(self._bus), Bucket(self._bus, streams.LOOKUP))
                 spec = self._spec(streams.TASKS, "relay", "task.>")
-                self._consume(spec, relay, engine.tasks_at_once, _task_lane)
+                in_order = InOrder(self._bus, spec, lambda delivery: delivery.subject, relay)
+                self._consume(spec, in_order, engine.tasks_at_once, _task_lane)
             case "gates":
                 ground = Ground(self._forge, self._probe, SYSTEM_CLOCK, engine.mergeable_deadline_s)
                 gates = GateWorker(self._events, self._tasks, self._projects, ground)
@@ -124,10 +126,15 @@ class Engine:
                 self._consume(spec, gates, engine.gates_at_once, _command_lane)
             case _:
                 for target, effects in self._effects().items():
-                    worker = EffectWorker(self._events, self._tasks, SYSTEM_CLOCK, effects)
-                    spec = self._spec(streams.COMMANDS, target, subjects.effects_on(target))
-                    lane = _project_lane if target == "merge" else _effect_lane
-                    self._consume(spec, worker, engine.effects_at_once, lane)
+                    self._run_effects(target, effects)
+
+    def _run_effects(self, target: str, effects: dict[type, Effect]) -> None:
+        handler: Handler = EffectWorker(self._events, self._tasks, SYSTEM_CLOCK, effects)
+        spec = self._spec(streams.COMMANDS, target, subjects.effects_on(target))
+        if target == "tracker":  # what people read keeps its order; the others look at the task as it is now
+            handler = InOrder(self._bus, spec, _effects_of_task, handler)
+        lane = _project_lane if target == "merge" else _effects_of_task
+        self._consume(spec, handler, self._settings.engine.effects_at_once, lane)
 
     def _spec(self, stream: streams.StreamSpec, loop: str, subject: str) -> ConsumerSpec:
         ack_wait_s = self._settings.engine.ack_wait_s
@@ -185,9 +192,9 @@ def _command_lane(delivery: Delivery) -> str:
     return delivery.subject
 
 
-def _effect_lane(delivery: Delivery) -> str:
-    """One lane a task: `command.effect.<target>.<project>.<key>.<id>`."""
-    return ".".join(delivery.subject.split(".")[3:5])
+def _effects_of_task(delivery: Delivery) -> str:
+    """Every effect of one task on one target: `command.effect.<target>.<project>.<key>.<id>`."""
+    return delivery.subject.rpartition(".")[0] + ".>"
 
 
 def _project_lane(delivery: Delivery) -> str:

@@ -11,6 +11,7 @@ from conveyor.servicekit.bus.errors import ApiError, Conflict, Leave
 from conveyor.servicekit.bus.events import EventLog
 from conveyor.servicekit.bus.follow import Start, follow, scan
 from conveyor.servicekit.bus.forget import acknowledged_up_to, forget
+from conveyor.servicekit.bus.in_order import InOrder
 from conveyor.servicekit.bus.kv import Bucket, Entry
 from conveyor.servicekit.bus.lease import Lease, leader
 from conveyor.servicekit.bus.micro import register
@@ -31,6 +32,7 @@ __all__ = [
     "Entry",
     "EventLog",
     "Handler",
+    "InOrder",
     "Lane",
     "Lease",
     "Leave",

@@ -1,0 +1,86 @@
+"""Order over crashes and replicas: what came before a delivery and is not surely done is handled before it.
+
+The server gives what a dead service had in hand to the next one only after `ack_wait_s`, and later messages of the same
+task meanwhile. A handler that is safe to repeat need not wait for it: it reads the earlier ones itself.
+"""
+
+from collections.abc import Callable
+
+import msgspec
+from msgspec import Struct
+
+from conveyor.contracts.errors import PermanentError
+from conveyor.servicekit import logs
+from conveyor.servicekit.bus import wire
+from conveyor.servicekit.bus.connection import Bus
+from conveyor.servicekit.bus.consumer import ConsumerSpec
+from conveyor.servicekit.bus.delivery import Delivery, Handler, Outcome
+from conveyor.servicekit.bus.wire import Message
+
+REMEMBERED = 4096
+"""Of how many lanes it is known how far they are done; of any other the consumer's own floor is asked."""
+_log = logs.get("in_order")
+
+
+class _Floor(Struct):
+    stream_seq: int = 0
+
+
+class _Info(Struct):
+    ack_floor: _Floor
+
+
+class InOrder:
+    """A handler around another one that must be safe to repeat.
+
+    `subject_of` names the subject (wildcards allowed) of everything that has to keep its order with a delivery; lanes
+    of the consume loop must be at least as wide.
+    """
+
+    def __init__(self, bus: Bus, spec: ConsumerSpec, subject_of: Callable[[Delivery], str], handler: Handler) -> None:
+        self._bus, self._spec = bus, spec
+        self._subject_of = subject_of
+        self._handler = handler
+        self._done: dict[str, int] = {}
+
+    async def __call__(self, delivery: Delivery) -> Outcome:
+        """Handle what is open before this delivery, oldest first, then itself; the answer is that of the latter."""
+        subject = self._subject_of(delivery)
+        done = self._done.get(subject)
+        if done is None:
+            done = await self._floor()
+        while (earlier := await self._next(subject, done)) is not None and earlier.seq < delivery.seq:
+            await self._catch_up(earlier)
+            done = self._done[subject] = earlier.seq
+        outcome = await self._handler(delivery)
+        self._done[subject] = max(done, delivery.seq)
+        if len(self._done) > REMEMBERED:
+            self._done.pop(next(iter(self._done)))
+        return outcome
+
+    async def _catch_up(self, message: Message) -> None:
+        delivery = Delivery(
+            subject=message.subject,
+            body=message.body,
+            headers=message.headers,
+            seq=message.seq,
+            delivered=2,  # somebody may have begun
+            at=message.at,
+            stream=self._spec.stream,
+            consumer=self._spec.durable,
+        )
+        _log.info("catches up", subject=message.subject, seq=message.seq)
+        try:
+            outcome = await self._handler(delivery)
+            if outcome is not None:
+                raise outcome
+        except PermanentError as error:
+            _log.warning("passed over; its own delivery buries it", subject=message.subject, reason=str(error))
+
+    async def _floor(self) -> int:
+        """Return the sequence up to which everything was acknowledged."""
+        body = await self._bus.api(f"CONSUMER.INFO.{self._spec.stream}.{self._spec.durable}")
+        return msgspec.json.decode(body, type=_Info).ack_floor.stream_seq
+
+    async def _next(self, subject: str, seq: int) -> Message | None:
+        return await wire.read(self._bus, self._spec.stream, {"seq": seq + 1, "next_by_subj": subject})
