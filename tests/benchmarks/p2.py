@@ -4,6 +4,9 @@ Issues are moved to the start one after the other; a stand-in for a runner takes
 """
 
 import asyncio
+import itertools
+import statistics
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -12,7 +15,7 @@ from msgspec import Struct
 
 from conveyor.contracts import codec, streams, subjects
 from conveyor.contracts.commands import Priority, StartRun
-from conveyor.servicekit.bus import Bus, ConsumerSpec, Delivery, consume_by_priority
+from conveyor.servicekit.bus import Bus, ConsumerSpec, Delivery, consume_by_priority, scan
 from conveyor.servicekit.clock import SYSTEM_CLOCK
 from tests.benchmarks import ground
 from tests.benchmarks.figures import Figure, figure, median, note, percentile
@@ -61,6 +64,8 @@ class StandIn:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._taken: dict[str, asyncio.Future[float]] = {}
+        self.in_hand_at: dict[str, datetime] = {}
+        """The same by the clock on the wall, to compare with the times of stored messages."""
 
     async def run(self, stopping: asyncio.Event) -> None:
         specs = [
@@ -81,6 +86,7 @@ class StandIn:
         now = SYSTEM_CLOCK.monotonic()
         command = codec.decode_command(delivery.body)
         if isinstance(command, StartRun):
+            self.in_hand_at[command.key] = SYSTEM_CLOCK.now()
             self.taken(command.key).set_result(now)
 
 
@@ -135,7 +141,31 @@ async def _latencies_ms(bus: Bus, gateway: str, webhooks: tuple[Webhook, ...], w
             await SYSTEM_CLOCK.sleep(PAUSE_S)
     stopping.set()
     await taking
+    await _note_steps(bus, stand_in.in_hand_at)
     return found[warm_up:]
+
+
+async def _note_steps(bus: Bus, in_hand_at: dict[str, datetime]) -> None:
+    """Tell where the time goes: medians between what was stored, by the server's times, and the end."""
+    marks = [
+        await _stored(bus, streams.EVENTS, "event.>"),
+        await _stored(bus, streams.TASKS, "task.>"),
+        await _stored(bus, streams.COMMANDS, "command.run.>"),
+        in_hand_at,
+    ]
+    steps = [
+        statistics.median((late[key] - early[key]).total_seconds() * 1000 for key in in_hand_at)
+        for early, late in itertools.pairwise(marks)
+    ]
+    note("P2: event to transition {:.1f}, to command {:.1f}, to hand {:.1f} ms (medians)".format(*steps))
+
+
+async def _stored(bus: Bus, stream: streams.StreamSpec, subject: str) -> dict[str, datetime]:
+    """Return when the first message about each task was stored."""
+    found: dict[str, datetime] = {}
+    async for message in scan(bus, stream.name, (subject,)):
+        found.setdefault(message.headers["Conveyor-Task"].rpartition("/")[2], message.at)
+    return found
 
 
 async def _is_ready(client: httpx.AsyncClient) -> bool:

@@ -4,7 +4,7 @@ It also keeps the lookup bucket, by which the gateway finds the task behind an i
 """
 
 from conveyor.contracts import codec, ids
-from conveyor.contracts.commands import ArmTimer
+from conveyor.contracts.commands import ArmTimer, StartRun
 from conveyor.contracts.events import IssueStarted, Origin, TimerFired
 from conveyor.contracts.transition import TaskRecord
 from conveyor.servicekit.bus import Bucket, CommandQueue, Delivery
@@ -22,14 +22,17 @@ class Relay:
         self._heads: dict[str, str] = {}
 
     async def __call__(self, delivery: Delivery) -> None:
-        """Publish the commands of one revision, in order; return when all of them are stored."""
+        """Publish the commands of one revision; return when all of them are stored.
+
+        The run goes first: it has queues of its own and somebody waits for it. Effects follow in the order given.
+        """
         record = codec.decode_record(delivery.body)
-        await self._remember(record)
-        for command in record.commands:
+        for command in sorted(record.commands, key=lambda command: not isinstance(command, StartRun)):
             if isinstance(command, ArmTimer):
                 await self._queue.arm(command, timer_event(command))
             else:
                 await self._queue.publish(command)
+        await self._remember(record)
 
     async def _remember(self, record: TaskRecord) -> None:
         task = record.task
