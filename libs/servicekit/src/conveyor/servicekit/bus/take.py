@@ -21,8 +21,8 @@ from conveyor.servicekit.bus.delivery import Delivery, delivery_of
 
 LOOK_EVERY_S = 1.0
 ANSWER_TIMEOUT_S = 2.0
-_ECHO_S = 0.05
-"""A bell may ring before the message is stored; so an empty round after a ring looks once more, soon."""
+_ECHOES_S = (0.005, 0.05)
+"""A bell may ring before the message is stored; so empty rounds after a ring look again, soon and once more later."""
 _NOTHING_LEFT = ("404", "408")
 _log = logs.get("take")
 
@@ -34,7 +34,7 @@ class Taker:
         self._bus = bus
         self._specs = specs
         self._bell = asyncio.Event()
-        self._was_rung = False
+        self._echoes: tuple[float, ...] = ()
         self._is_made = False
         self._inbox = ""
         self._asked = 0
@@ -72,12 +72,12 @@ class Taker:
 
     async def pause(self) -> None:
         """Wait for the bell, or until it is time to look again anyway."""
-        limit_s = _ECHO_S if self._was_rung else LOOK_EVERY_S
-        self._was_rung = False
+        limit_s = self._echoes[0] if self._echoes else LOOK_EVERY_S
+        self._echoes = self._echoes[1:]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit_s):
                 await self._bell.wait()
-                self._was_rung = True
+                self._echoes = _ECHOES_S
         self._bell.clear()
 
     async def _make(self) -> None:
