@@ -15,10 +15,9 @@ from conveyor.adapters.agents.claude_lines import (
     TokenCount,
 )
 from conveyor.adapters.agents.report import ERROR_CHARS, SUMMARY_CHARS, AgentReport
+from conveyor.adapters.agents.troubles import HOPELESS, PASSING, of_status
 from conveyor.contracts.outcomes import OutcomeReason, Usage
 
-_HOPELESS = frozenset({401, 403})
-"""Claude Code repeats a call with a rejected key ten times, 171 s long (docs/protocols.md, Coding agents)."""
 _WORKING = frozenset({"assistant", "user"})
 T = TypeVar("T")
 
@@ -79,7 +78,9 @@ class ClaudeStreamJson:
     @property
     def hopeless(self) -> str:
         """The rejected key's words at the first retry of such a call."""
-        if self._retry and self._retry.error_status in _HOPELESS:
+        if (
+            self._retry and self._retry.error_status in HOPELESS
+        ):  # Claude Code repeats such a call ten times, 171 s long
             return f"the provider rejects the key: {self._retry.error} ({self._retry.error_status})"
         return ""
 
@@ -98,7 +99,7 @@ class ClaudeStreamJson:
         last = self._result
         ok = None if last is None else not last.is_error
         reason = OutcomeReason.FINISHED if ok else self._trouble(last)
-        is_transient = reason in (OutcomeReason.RATE_LIMITED, OutcomeReason.OVERLOADED, OutcomeReason.NETWORK)
+        is_transient = reason in PASSING
         words = _words(last)
         return AgentReport(
             ok=ok,
@@ -121,22 +122,14 @@ class ClaudeStreamJson:
         if self._is_rejected:
             return OutcomeReason.RATE_LIMITED
         if last is None:
-            return _by_status(self._retry.error_status) if self._retry else None
+            return of_status(self._retry.error_status) if self._retry else None
         if last.subtype == "error_max_budget_usd":
             return OutcomeReason.BUDGET_SPENT
         if last.api_error_status is not None:
-            return _by_status(last.api_error_status)
+            return of_status(last.api_error_status)
         if last.terminal_reason == "api_error" and self._retry and self._retry.error_status is None:
             return OutcomeReason.NETWORK
         return OutcomeReason.AGENT_ERROR
-
-
-def _by_status(status: int | None) -> OutcomeReason:
-    if status is None:
-        return OutcomeReason.NETWORK
-    if status == 429:
-        return OutcomeReason.RATE_LIMITED
-    return OutcomeReason.OVERLOADED if status >= 500 or status == 408 else OutcomeReason.AGENT_ERROR
 
 
 def _words(last: ResultLine | None) -> str:

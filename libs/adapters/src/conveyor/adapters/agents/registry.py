@@ -3,11 +3,20 @@
 from collections.abc import Callable, Mapping
 
 from conveyor.adapters.agents.claude_stream_json import ClaudeStreamJson
+from conveyor.adapters.agents.codex_jsonl import CodexJsonl
+from conveyor.adapters.agents.gemini_stream_json import GeminiStreamJson
+from conveyor.adapters.agents.opencode_json import OpencodeJson
 from conveyor.adapters.agents.report import Parser
 from conveyor.adapters.agents.text import PlainText
 from conveyor.contracts.errors import SettingsError
 
-FORMATS: Mapping[str, Callable[[], Parser]] = {"claude-stream-json": ClaudeStreamJson, "text": PlainText}
+FORMATS: Mapping[str, Callable[[], Parser]] = {
+    "claude-stream-json": ClaudeStreamJson,
+    "codex-jsonl": CodexJsonl,
+    "gemini-stream-json": GeminiStreamJson,
+    "opencode-json": OpencodeJson,
+    "text": PlainText,
+}
 
 
 def parser_for(name: str) -> Parser:

@@ -4,6 +4,10 @@ import re
 
 from conveyor.contracts.outcomes import OutcomeReason
 
+PASSING = frozenset({OutcomeReason.RATE_LIMITED, OutcomeReason.OVERLOADED, OutcomeReason.NETWORK})
+"""The reasons that pass by themselves: the same run may do better later."""
+HOPELESS = frozenset({401, 403})
+"""Statuses of a rejected key, which no repetition mends."""
 _KINDS = (
     (
         OutcomeReason.RATE_LIMITED,
@@ -43,6 +47,15 @@ _PIECE = re.compile(
     re.IGNORECASE,
 )
 _SECONDS = {"h": 3600.0, "m": 60.0, "s": 1.0}
+
+
+def of_status(status: int | None) -> OutcomeReason:
+    """Return what an HTTP status of the provider means for the run; None, no status at all, is the network."""
+    if status is None:
+        return OutcomeReason.NETWORK
+    if status == 429:
+        return OutcomeReason.RATE_LIMITED
+    return OutcomeReason.OVERLOADED if status >= 500 or status == 408 else OutcomeReason.AGENT_ERROR
 
 
 def kind_of(text: str) -> OutcomeReason | None:
