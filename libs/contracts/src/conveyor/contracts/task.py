@@ -88,6 +88,7 @@ class Task(Struct, frozen=True, kw_only=True, omit_defaults=True):
     title: str
     stage: str
     created_at: datetime
+    """When it was started, or last taken up again after it had been cancelled."""
     entered_at: datetime
     """When it entered its present stage; a verdict given earlier is ignored (SE-7)."""
     delivered_at: datetime | None = None
@@ -130,7 +131,7 @@ class Task(Struct, frozen=True, kw_only=True, omit_defaults=True):
     status: str = ""
     """The logical status key the tracker should show."""
     ended_at: datetime | None = None
-    """When it last ended; stays when it is taken up again, and nothing older counts from then on."""
+    """When it last ended; stays when it is taken up again, and tells that it had a former life."""
     cursor: int = 0
     """The EVENTS sequence of the last event it has seen."""
     revision: int = 0

@@ -69,8 +69,8 @@ _TOLD = (
 def _is_past(task: Task, event: AnyEvent) -> str:
     if task.is_over and not isinstance(event, IssueStarted):
         return f"the task is {task.stage}"
-    if isinstance(event, _TOLD) and task.ended_at and event.at <= task.ended_at:
-        return f"from before the task ended at {task.ended_at:%Y-%m-%d %H:%M:%S}"
+    if isinstance(event, _TOLD) and task.ended_at and event.at <= task.created_at:
+        return f"from before the task was taken up again at {task.created_at:%Y-%m-%d %H:%M:%S}"
     return ""
 
 

@@ -61,7 +61,8 @@ def _pass(draft: Draft) -> None:
 
 def _wait(draft: Draft, cause: GateCause, found: CheckResult) -> None:
     draft.change(waiting=_whom(draft, found))
-    if found.check in ASKS_A_PERSON and _announce(draft, found):
+    asks = found.check in ASKS_A_PERSON and not draft.task.is_escalated
+    if asks and _announce(draft, found):
         moves.show(draft, "in_review")
         moves.comment(draft, words.ask_approval(draft.task.stage))
         moves.notify(draft, f"{draft.task.stage} is ready for approval.")
@@ -71,9 +72,11 @@ def _wait(draft: Draft, cause: GateCause, found: CheckResult) -> None:
 
 def _ask(draft: Draft, cause: GateCause, found: CheckResult) -> None:
     draft.change(waiting=Waiting.ANSWER, escalation="")
-    if _announce(draft, found):
-        asked_at = draft.event.at
-        draft.change(gate=structs.replace(draft.task.gate, asked_at=asked_at) if draft.task.gate else None)
+    is_news = _announce(draft, found)
+    gate = draft.task.gate
+    if gate is not None and (is_news or gate.asked_at is None):
+        draft.change(gate=structs.replace(gate, asked_at=draft.event.at))
+    if is_news:
         moves.show(draft, "needs_input")
         moves.comment(draft, words.questions(found.evidence.get("questions", found.reason)))
         moves.notify(draft, "has questions.", Level.WARNING)

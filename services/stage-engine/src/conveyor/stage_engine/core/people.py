@@ -81,6 +81,7 @@ def _take_up(pipeline: Pipeline, task: Task, event: IssueStarted) -> Transition:
     draft.change(
         stage=CREATED,
         title=event.title,
+        created_at=event.at,
         entered_at=event.at,
         edited_at=event.at,
         budget=structs.replace(task.budget, rollbacks={}, failures=0, transients=0),

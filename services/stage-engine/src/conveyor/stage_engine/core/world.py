@@ -184,7 +184,7 @@ def _unawaited(pipeline: Pipeline, task: Task, event: EffectFinished) -> Transit
 
 
 def _is_former(task: Task, event: EffectFinished) -> bool:
-    return task.ended_at is not None and event.at <= task.ended_at
+    return task.ended_at is not None and event.at <= task.created_at
 
 
 def _after_merge(draft: Draft, event: EffectFinished) -> None:
