@@ -12,7 +12,7 @@ from starlette.routing import Route
 from conveyor.adapters.health_probe import HealthProbe
 from conveyor.adapters.telegram import MAX_CHARS, Telegram
 from conveyor.adapters.webhook_out import WebhookOut
-from conveyor.contracts.errors import PermanentError, TransientError
+from conveyor.contracts.errors import PermanentError, SettingsError, TransientError
 from conveyor.simulator.http_server import HttpServer
 
 
@@ -87,6 +87,62 @@ async def test_a_webhook_takes_slacks_shape_and_waits_as_asked(receiver: Receive
         await hook.send("again")
     await hook.close()
     assert caught.value.retry_after_s == 42
+
+
+@pytest.mark.parametrize(
+    ("template", "body"),
+    [
+        ("slack", {"text": 'SHOP-1 "x" &lt;!channel&gt; &amp; {link}\n\\ waits\nhttps://p.test/a?b=1&c'}),
+        (
+            "mattermost",
+            {"text": 'SHOP-1 "x" <!channel> & {link}\n\\ waits\nhttps://p.test/a?b=1&c', "username": "Conveyor"},
+        ),
+        (
+            '{"a": ["{level}", {"b": "see {link}"}], "c": "{text}"}',
+            {"a": ["alert", {"b": "see https://p.test/a?b=1&c"}], "c": 'SHOP-1 "x" <!channel> & {link}\n\\ waits'},
+        ),
+        ('{"n": 7}', {"n": 7}),
+    ],
+)
+async def test_a_template_is_filled_in_and_no_text_can_break_out_of_it(
+    receiver: Receiver, template: str, body: dict[str, Any]
+) -> None:
+    hook = WebhookOut(f"{receiver.url}/hook", template)
+    await hook.notify("alert", 'SHOP-1 "x" <!channel> & {link}\n\\ waits', "https://p.test/a?b=1&c")
+    await hook.close()
+    assert receiver.told == [("/hook", body)]
+
+
+@pytest.mark.parametrize("template", ["slack", "mattermost", "matrix", "generic"])
+async def test_a_message_without_a_link_ends_with_its_text(receiver: Receiver, template: str) -> None:
+    hook = WebhookOut(f"{receiver.url}/hook", template)
+    await hook.send("done")
+    await hook.close()
+    assert receiver.told[0][1]["text"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("teams", "slack, mattermost, matrix"),
+        ('{"text": {text}}', "quote each placeholder"),
+        ('{"text": "{txet}"}', "no placeholder {txet}"),
+        ('{"text": "{text}"', "not JSON"),
+    ],
+)
+def test_a_template_that_cannot_work_refuses_to_start(template: str, words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        WebhookOut("http://127.0.0.1:9/", template)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_receivers_wait_in_seconds_is_obeyed(receiver: Receiver, status: int) -> None:
+    receiver.status, receiver.headers = status, {"Retry-After": "7"}
+    hook = WebhookOut(f"{receiver.url}/hook", "slack")
+    with pytest.raises(TransientError) as caught:
+        await hook.send("hi")
+    await hook.close()
+    assert caught.value.retry_after_s == 7
 
 
 async def test_nobody_listening_is_a_passing_trouble() -> None:

@@ -167,7 +167,7 @@ class Engine:
         if settings.telegram_token:
             found.append(Telegram(settings.telegram_token.reveal(), settings.telegram_chat_id))
         if settings.webhook_url:
-            found.append(WebhookOut(settings.webhook_url.reveal()))
+            found.append(WebhookOut(settings.webhook_url.reveal(), settings.webhook_template))
         for messenger in found:
             self._service.resources.push_async_callback(messenger.close)
         return tuple(found)

@@ -54,6 +54,9 @@ class NotifySettings(Section, frozen=True, kw_only=True):
     telegram_chat_id: str = ""
     webhook_url: Secret = Secret("")
     """Where a JSON message is posted; the URL is a secret, since who knows it may post."""
+    webhook_template: str = "generic"
+    """What is posted: generic, slack, mattermost or matrix, or a JSON text of one's own in whose strings {message},
+    {text}, {link} and {level} are filled in."""
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
