@@ -83,7 +83,6 @@ def test_a_timer_that_fires_twice_or_late_starts_nothing(story: Story) -> None:
     assert story.cancel().again(fired)
 
 
-@pytest.mark.behaviour("RU-10")
 @pytest.mark.parametrize("kind", [OutcomeKind.LOST, OutcomeKind.CANCELLED])
 def test_a_lost_run_runs_again_at_once_but_not_for_ever(story: Story, kind: OutcomeKind) -> None:
     story.start()
@@ -92,7 +91,6 @@ def test_a_lost_run_runs_again_at_once_but_not_for_ever(story: Story, kind: Outc
     assert story.run_ends(kind, OutcomeReason.RUNNER_DIED).where == ("analysis", "person")
 
 
-@pytest.mark.behaviour("RU-13")
 @pytest.mark.parametrize("kind", [OutcomeKind.FAILED, OutcomeKind.CANCELLED, OutcomeKind.TRANSIENT])
 def test_a_spent_budget_starts_no_further_run(story: Story, kind: OutcomeKind) -> None:
     story.start().run_ends(kind, OutcomeReason.BUDGET_SPENT, detail="5 of 5 dollars")
@@ -110,7 +108,6 @@ def test_a_second_try_keeps_what_the_first_was_asked_for(story: Story) -> None:
 # --- gates
 
 
-@pytest.mark.behaviour("SE-8")
 def test_a_gate_is_looked_at_in_its_order_at_the_commit_the_run_left(story: Story) -> None:
     story.to("review").run_succeeds(head="b" * 40)
     look = story.one(EvaluateGate)
@@ -206,7 +203,7 @@ def test_a_gate_that_stays_broken_for_webhooks_is_announced_once(story: Story) -
     assert (story.where, story.commands) == (("review", "facts"), [])
 
 
-@pytest.mark.behaviour("SE-12", "RC-4")
+@pytest.mark.behaviour("SE-12")
 @pytest.mark.parametrize("state", [GateState.PENDING, GateState.REJECTED, GateState.BROKEN])
 def test_a_nudge_that_finds_red_is_silent_and_one_that_finds_green_goes_on(story: Story, state: GateState) -> None:
     story.to("review", waiting=Waiting.GATE).gate_pends("ci_green").nudge()
@@ -220,7 +217,6 @@ def test_a_nudge_that_finds_red_is_silent_and_one_that_finds_green_goes_on(story
     assert story.where == ("testing", "run")
 
 
-@pytest.mark.behaviour("RC-4")
 def test_a_nudge_for_an_answer_that_never_came_asks_again_as_before(story: Story) -> None:
     story.to("review", waiting=Waiting.GATE)
     lost = story.gate_id
@@ -246,7 +242,7 @@ def test_an_approval_that_overtakes_an_agents_evaluation_takes_no_rollback_away(
 # --- merge, deploy, monitor
 
 
-@pytest.mark.behaviour("SE-16", "SE-17")
+@pytest.mark.behaviour("SE-16")
 def test_what_was_tested_is_merged_and_nothing_else(story: Story) -> None:
     story.to("testing").run_succeeds(head="c" * 40).gate_passes()
     merge = story.one(Merge)
@@ -340,7 +336,6 @@ def watched() -> Pipeline:
 # --- the pipeline is edited under a task
 
 
-@pytest.mark.behaviour("SE-8")
 def test_a_stage_edited_away_blocks_its_task_and_loses_no_outcome_in_silence(story: Story) -> None:
     story.to("review")
     whole, stages = story.pipeline, story.pipeline.stages

@@ -292,7 +292,7 @@ def test_an_edit_is_seen_by_the_next_run_and_an_older_one_does_not_undo_it(story
     assert story.one(StartRun).title == "Add three baskets"
 
 
-@pytest.mark.behaviour("SE-11")
+@pytest.mark.behaviour("SE-19")
 def test_an_operators_cancel_stops_the_run_and_shows_it(story: Story) -> None:
     story.start().cancel()
     assert story.commands == ["CancelRun", "ReleaseDependents", "SetStatus"]

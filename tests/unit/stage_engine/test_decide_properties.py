@@ -49,7 +49,7 @@ def tale(line: Pipeline, choices: list[int]) -> Story:
     return story
 
 
-@pytest.mark.behaviour("SE-1", "SE-2")
+@pytest.mark.behaviour("SE-1")
 @settings(max_examples=150, deadline=None)
 @given(LINES, CHOICES)
 def test_any_event_in_any_state_is_answered_the_same_way_each_time(line: Pipeline, choices: list[int]) -> None:

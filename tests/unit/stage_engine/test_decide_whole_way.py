@@ -82,7 +82,7 @@ def test_entering_a_stage_starts_its_own_agent_and_not_the_next_ones(story: Stor
     ]
 
 
-@pytest.mark.behaviour("SE-6", "SE-20")
+@pytest.mark.behaviour("SE-6")
 def test_people_are_told_of_what_needs_them_and_of_the_end_only(story: Story) -> None:
     story.start()
     while not story.task.is_over:
