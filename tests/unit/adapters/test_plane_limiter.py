@@ -61,3 +61,45 @@ def test_who_uses_the_same_key_shares_its_limiter() -> None:
     first = shared_limiter("http://plane.test", "key")
     assert shared_limiter("http://plane.test", "key") is first
     assert shared_limiter("http://plane.test", "other") is not first
+
+
+async def test_polling_leaves_its_share_to_the_effects_on_the_same_key(stopwatch: Any) -> None:
+    limiter = RateLimiter(6, max_wait_s=0, monotonic=stopwatch, sleep=stopwatch.sleep)
+    polling = limiter.leaving(2)
+    for _ in range(4):
+        await polling.take("polling")
+    with pytest.raises(TransientError) as caught:
+        await polling.take("polling")
+    assert caught.value.retry_after_s == pytest.approx(60)
+    for _ in range(2):
+        await limiter.take("acting")
+    with pytest.raises(TransientError):
+        await limiter.take("acting")
+
+
+async def test_polling_yields_to_another_process_that_uses_up_the_key(stopwatch: Any) -> None:
+    limiter = RateLimiter(60, max_wait_s=0, monotonic=stopwatch, sleep=stopwatch.sleep)
+    polling = limiter.leaving(20)
+    await polling.take("polling")
+    polling.learn(15)
+    with pytest.raises(TransientError) as caught:
+        await polling.take("polling")
+    assert caught.value.retry_after_s == pytest.approx(5)
+    await limiter.take("acting")
+    stopwatch.seconds += 5
+    await polling.take("polling")
+
+
+async def test_a_pause_that_polling_was_told_holds_for_all(stopwatch: Any) -> None:
+    limiter = RateLimiter(max_wait_s=0, monotonic=stopwatch, sleep=stopwatch.sleep)
+    limiter.leaving(20).hold(30)
+    with pytest.raises(TransientError) as caught:
+        await limiter.take("acting")
+    assert caught.value.retry_after_s == pytest.approx(30)
+
+
+async def test_a_share_larger_than_the_limit_still_lets_one_call_through(stopwatch: Any) -> None:
+    polling = RateLimiter(10, max_wait_s=0, monotonic=stopwatch, sleep=stopwatch.sleep).leaving(20)
+    await polling.take("polling")
+    with pytest.raises(TransientError):
+        await polling.take("polling")

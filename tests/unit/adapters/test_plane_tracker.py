@@ -1,6 +1,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 
 from conveyor.adapters.plane import DuplicateError, InvalidKeyError, NoPermissionError, PlaneTracker, RateLimiter
@@ -145,6 +146,20 @@ async def test_an_edited_comment_is_told_apart(bench: Bench) -> None:
     bench.plane.edit_comment(bench.plane.comment(issue, "first"), "second")
     (comment,) = await bench.tracker.comments(bench.project.id, issue.id)
     assert (comment.text, comment.is_edited, comment.is_ours) == ("second", True, False)
+
+
+async def test_an_edit_through_the_api_is_told_apart_too(bench: Bench) -> None:
+    """It leaves `edited_at` empty: only `updated_by` tells that somebody, perhaps a guest, changed the words."""
+    issue = bench.plane.create_issue(bench.project, "talk")
+    untouched, changed = bench.plane.comment(issue, "first"), bench.plane.comment(issue, "second")
+    guest = bench.plane.add_user("Gus", 5)
+    async with httpx.AsyncClient(base_url=bench.plane.url, headers={"X-API-Key": guest.api_key}) as client:
+        path = f"/api/v1/workspaces/{bench.plane.slug}/projects/{bench.project.id}/work-items/{issue.id}/comments/"
+        answer = await client.patch(f"{path}{changed.id}/", json={"comment_html": "<p>:approved:</p>"})
+    assert (answer.status_code, answer.json()["edited_at"]) == (200, None)
+    comments = {one.comment_id: one for one in await bench.tracker.comments(bench.project.id, issue.id)}
+    assert (comments[untouched.id].is_edited, comments[changed.id].is_edited) == (False, True)
+    assert comments[changed.id].actor_id == bench.plane.owner.id
 
 
 async def test_blockers_are_read_from_either_end(bench: Bench) -> None:

@@ -62,6 +62,10 @@ class PlaneSettings(Section, frozen=True, kw_only=True):
     workspace: str = ""
     """The workspace's slug, as it stands in Plane's URLs."""
     api_key: Secret = Secret("")
+    polling_api_key: Secret = Secret("")
+    """A second key for the reconciler's polling, with a rate limit of its own; empty: it shares `api_key`."""
+    reserve_per_minute: int = 20
+    """How many calls a minute polling leaves to everything else while it shares `api_key` (Plane allows 60)."""
     webhook_secrets: tuple[Secret, ...] = ()
     """All are accepted, so that one can be replaced by the next; `webhook_secret` names a single one."""
     bot_user_id: str = ""

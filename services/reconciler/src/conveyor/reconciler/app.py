@@ -9,7 +9,7 @@ from importlib.metadata import version
 from msgspec import Struct
 
 from conveyor.adapters.gitea import GiteaForge
-from conveyor.adapters.plane import PlaneTracker
+from conveyor.adapters.plane import PlaneTracker, shared_limiter
 from conveyor.contracts import subjects
 from conveyor.contracts.errors import ConveyorError
 from conveyor.contracts.streams import LEASES, RECONCILER
@@ -22,6 +22,7 @@ from conveyor.servicekit.clock import SYSTEM_CLOCK, Clock
 from conveyor.servicekit.health import Health, health_server
 from conveyor.servicekit.lifecycle import Service
 from conveyor.servicekit.metrics import Metrics
+from conveyor.servicekit.sections import PlaneSettings
 
 LEASE = "reconciler"
 
@@ -60,7 +61,7 @@ def started(mode: Mode) -> Callable[[Service, Settings], Awaitable[None]]:
 
 async def compose(service: Service, settings: Settings, bus: Bus, clock: Clock = SYSTEM_CLOCK) -> World:
     """Return everybody the reconciler asks; they are closed with the service."""
-    tracker = PlaneTracker(settings.plane.url, settings.plane.workspace, settings.plane.api_key.reveal())
+    tracker = _tracker(settings.plane)
     service.resources.push_async_callback(tracker.close)
     forge = GiteaForge(settings.gitea.url, settings.gitea.token.reveal())
     service.resources.push_async_callback(forge.close)
@@ -74,6 +75,15 @@ async def compose(service: Service, settings: Settings, bus: Bus, clock: Clock =
         clock=clock,
         own_user_id=settings.plane.bot_user_id,
     )
+
+
+def _tracker(plane: PlaneSettings) -> PlaneTracker:
+    """Return a tracker with a key of its own, or one that leaves its key's other users their share."""
+    if plane.polling_api_key:
+        return PlaneTracker(plane.url, plane.workspace, plane.polling_api_key.reveal())
+    key = plane.api_key.reveal()
+    limiter = shared_limiter(plane.url, key).leaving(plane.reserve_per_minute)
+    return PlaneTracker(plane.url, plane.workspace, key, limiter=limiter)
 
 
 async def run(service: Service, settings: ReconcilerSettings, bus: Bus, world: World) -> None:

@@ -1,6 +1,6 @@
 """Plane: the tracker's REST client, its status names, and the parser of its webhooks (`plane.webhook`)."""
 
-from conveyor.adapters.plane.limiter import RateLimiter, shared_limiter
+from conveyor.adapters.plane.limiter import Limiter, RateLimiter, Share, shared_limiter
 from conveyor.adapters.plane.refusals import (
     DuplicateError,
     InvalidKeyError,
@@ -16,11 +16,13 @@ __all__ = [
     "STATUSES",
     "DuplicateError",
     "InvalidKeyError",
+    "Limiter",
     "NoObjectError",
     "NoPageError",
     "NoPermissionError",
     "PlaneTracker",
     "RateLimiter",
+    "Share",
     "html_of",
     "is_terminal",
     "key_of",

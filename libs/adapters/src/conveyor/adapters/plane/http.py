@@ -7,7 +7,7 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from conveyor.adapters.plane.limiter import RateLimiter, shared_limiter
+from conveyor.adapters.plane.limiter import Limiter, shared_limiter
 from conveyor.adapters.plane.refusals import refusal, words_of
 from conveyor.adapters.transport import TIMEOUT, Streaks, send
 from conveyor.contracts.errors import PermanentError, TransientError
@@ -36,11 +36,11 @@ class Page(Struct, Generic[T], frozen=True):
 class PlaneHttp:
     """Sends calls with one key. Never follows a redirect: Plane's turn a PATCH into a GET."""
 
-    def __init__(self, url: str, api_key: str, limiter: RateLimiter | None = None) -> None:
+    def __init__(self, url: str, api_key: str, limiter: Limiter | None = None) -> None:
         self._client = httpx.AsyncClient(
             base_url=url.rstrip("/") + "/api/v1/", headers={"X-API-Key": api_key}, timeout=TIMEOUT
         )
-        self._limiter = limiter or shared_limiter(url.rstrip("/"), api_key)
+        self._limiter: Limiter = limiter or shared_limiter(url, api_key)
         self._streaks = Streaks()
 
     async def close(self) -> None:

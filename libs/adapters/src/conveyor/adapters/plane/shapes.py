@@ -52,6 +52,8 @@ class CommentRow(Struct, frozen=True):
     comment_html: str | None = None
     actor: str | None = None
     edited_at: Time | None = None
+    updated_by: str | None = None
+    """Who edited it last; the answer to its creation names the writer here, every later reading nobody."""
     external_source: str | None = None
 
 

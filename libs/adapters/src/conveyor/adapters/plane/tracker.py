@@ -6,7 +6,7 @@ from datetime import datetime
 
 from conveyor.adapters.plane.cache import Cache
 from conveyor.adapters.plane.http import Call, Page, PlaneHttp
-from conveyor.adapters.plane.limiter import RateLimiter
+from conveyor.adapters.plane.limiter import Limiter
 from conveyor.adapters.plane.refusals import DuplicateError, NoObjectError, NoPageError
 from conveyor.adapters.plane.shapes import (
     ActivityRow,
@@ -39,7 +39,7 @@ class PlaneTracker:
         workspace: str,
         api_key: str,
         *,
-        limiter: RateLimiter | None = None,
+        limiter: Limiter | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._http = PlaneHttp(url, api_key, limiter)
@@ -222,6 +222,7 @@ def _comment(row: CommentRow) -> TrackerComment:
         actor_id=row.actor or "",
         text=text_of(row.comment_html or ""),
         at=row.created_at,
-        is_edited=row.edited_at is not None,
+        # Only the web page sets edited_at; every edit sets updated_by.
+        is_edited=row.edited_at is not None or row.updated_by is not None,
         is_ours=row.external_source == SOURCE,
     )
