@@ -72,6 +72,26 @@ def test_an_answer_by_status_resumes_a_task_that_waits_for_one(
     assert diff(make_pass(make_task(waiting=Waiting.RUN)), [make_sighting("to-analyse")]) == ()
 
 
+@pytest.mark.behaviour("RC-2")
+@pytest.mark.parametrize(
+    "waits", [{"waiting": Waiting.FACTS}, {"waiting": Waiting.ANSWER}, {"escalation": "three rollbacks"}]
+)
+def test_a_missed_verdict_is_published_wherever_a_verdict_moves_the_task(
+    waits: dict[str, object], make_pass: MakePass, make_task: Make, make_sighting: MakeSighting
+) -> None:
+    """Never nudging a blocked task is one thing, keeping a person's word from it another."""
+    (event,) = diff(make_pass(make_task(**waits)), [make_sighting("approved")])
+    assert isinstance(event, VerdictGiven)
+
+
+@pytest.mark.behaviour("RC-2")
+def test_a_cancelled_task_whose_issue_was_started_again_is_found(
+    make_pass: MakePass, make_task: Make, make_sighting: MakeSighting
+) -> None:
+    cancelled = make_task(stage=CANCELLED, waiting=Waiting.NOTHING, ended_at=NOW - timedelta(hours=1))
+    assert len(diff(make_pass(cancelled), [make_sighting("to-analyse")])) == 1
+
+
 @pytest.mark.behaviour("SE-19")
 def test_an_end_that_was_missed_is_published(make_pass: MakePass, make_task: Make, make_sighting: MakeSighting) -> None:
     (event,) = diff(make_pass(make_task(waiting=Waiting.RUN)), [make_sighting("cancelled")])
@@ -91,7 +111,6 @@ def test_an_end_that_was_missed_is_published(make_pass: MakePass, make_task: Mak
         ("approved", {"actor": "bot"}, {}),
         ("to-analyse", {"actor": "bot"}, None),
         ("approved", {}, {"waiting": Waiting.RUN}),
-        ("approved", {}, {"escalation": "three rollbacks"}),
         ("approved", {}, {"stage": DONE}),
         ("approved", {}, None),
         ("approved", {"moved_min": None}, {}),

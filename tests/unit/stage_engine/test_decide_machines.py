@@ -148,6 +148,7 @@ def test_an_agents_no_sends_the_task_back_with_the_findings(
 
 @pytest.mark.behaviour("SE-11")
 def test_three_rollbacks_into_development_and_the_fourth_blocks_until_an_operator_retries(story: Story) -> None:
+    """The retry goes on where the cap kept the task from going: the developer, with what was found."""
     for used in (1, 2, 3):
         story.to("review", waiting=Waiting.GATE).gate_rejects("reviewer_verdict")
         assert (story.where, story.task.budget.rollbacks) == (("development", "run"), {"development": used})
@@ -158,9 +159,10 @@ def test_three_rollbacks_into_development_and_the_fourth_blocks_until_an_operato
     assert story.ci_says("failure").last.ignored
     assert story.reviewed().last.ignored
     story.retry()
-    assert (story.where, story.task.budget.rollbacks, story.task.escalation) == (("testing", "run"), {}, "")
-    story.run_succeeds().gate_rejects("tests_passed")
-    assert story.where == ("development", "run")
+    assert (story.where, story.task.budget.rollbacks, story.task.escalation) == (("development", "run"), {}, "")
+    assert "it fails" in story.one(StartRun).instructions
+    story.to("testing", waiting=Waiting.GATE).gate_rejects("tests_passed")
+    assert (story.where, story.task.budget.rollbacks) == (("development", "run"), {"development": 1})
 
 
 @pytest.mark.behaviour("SE-11")

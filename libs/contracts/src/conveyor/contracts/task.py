@@ -128,6 +128,8 @@ class Task(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """When the last consumed human act was given; an older or equal one is ignored."""
     escalation: str = ""
     """Why it waits for an operator; empty when it does not."""
+    retry_stage: str = ""
+    """Where an operator's retry goes on when that is not the present stage: the stage that the cap kept it from."""
     status: str = ""
     """The logical status key the tracker should show."""
     ended_at: datetime | None = None

@@ -57,7 +57,8 @@ def _is_news(view: Pass, seen: Sighting) -> bool:
 
 def _heard_until(task: Task) -> datetime:
     """The latest time whose human acts this task has consumed or outgrown."""
-    return max(task.entered_at, task.last_human_at or task.entered_at)
+    times = (task.entered_at, task.last_human_at, task.delivered_at, task.ended_at)
+    return max(at for at in times if at is not None)
 
 
 def _start(view: Pass, seen: Sighting) -> IssueStarted:

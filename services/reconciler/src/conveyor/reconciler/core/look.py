@@ -9,8 +9,10 @@ from msgspec import Struct
 from conveyor.contracts.observed import StateChange, TrackerIssue, TrackerState
 from conveyor.contracts.project import Project
 from conveyor.contracts.spoken import start_state_id
-from conveyor.contracts.task import Task, Waiting
+from conveyor.contracts.task import CANCELLED, Task, Waiting
 
+HEARS_VERDICTS = frozenset({Waiting.PERSON, Waiting.FACTS, Waiting.ANSWER})
+"""What a task waits for when a person's verdict can move it; an escalated one waits for a person too."""
 TERMINAL_GROUPS = frozenset({"completed", "cancelled"})
 
 
@@ -65,9 +67,9 @@ def is_suspect(view: Pass, issue: TrackerIssue) -> bool:
     task = view.tasks.get(issue.key)
     match meaning(view, issue.state_id):
         case Meaning.START:
-            return task is None or (not task.is_over and task.waiting is Waiting.ANSWER)
+            return task is None or task.stage == CANCELLED or task.waiting is Waiting.ANSWER
         case Meaning.APPROVED | Meaning.REJECTED:
-            return task is not None and not task.is_over and not task.is_escalated and task.waiting is Waiting.PERSON
+            return task is not None and not task.is_over and task.waiting in HEARS_VERDICTS
         case Meaning.CLOSED:
             return task is not None and not task.is_over
         case Meaning.NOTHING:

@@ -50,6 +50,7 @@ def enter(draft: Draft, stage: Stage, *, instructions: str = "", status: str = "
         changed=False,
         run_verdict="",
         escalation="",
+        retry_stage="",
         instructions=words.clip(instructions, words.INSTRUCTION_CHARS),
         budget=structs.replace(draft.task.budget, failures=0, transients=0),
     )
@@ -168,6 +169,7 @@ def roll_back(draft: Draft, edge: Edge, reason: str) -> None:
         escalate(draft, f"{task.stage} failed after the merge: {reason}")
     elif used >= edge.cap:
         escalate(draft, f"sent back to {edge.to} {used} times, the cap. Last reason: {reason}")
+        draft.change(retry_stage=edge.to, instructions=words.clip(reason, words.INSTRUCTION_CHARS))
     else:
         rollbacks = {**task.budget.rollbacks, edge.to: used + 1}
         draft.change(budget=structs.replace(task.budget, rollbacks=rollbacks))

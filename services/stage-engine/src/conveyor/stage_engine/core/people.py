@@ -234,5 +234,6 @@ def _retry(draft: Draft) -> Transition:
         draft.order(CheckDependencies, depends_on=draft.task.depends_on)
         moves.show(draft, "todo")
     else:
-        moves.enter(draft, draft.stage, instructions=draft.task.instructions)
+        target = draft.pipeline.stage(draft.task.retry_stage) or draft.stage
+        moves.enter(draft, target, instructions=draft.task.instructions)
     return draft.finish()
