@@ -66,7 +66,7 @@ async def gateway(house: House) -> AsyncIterator[None]:
             webhook_secrets=(Secret("gitea-1"),),
         ),
         project=(msgspec.structs.replace(house.project, pipeline="default"),),
-        gateway=GatewaySettings(port=0),
+        gateway=GatewaySettings(port=0, spool_dir=str(house.folder / "spool")),
     )
     addresses: list[str] = []
 

@@ -26,10 +26,12 @@ async def senders(tmp_path: Path) -> AsyncIterator[tuple[PlaneServer, GiteaServe
 
 
 @pytest.fixture
-async def house(senders: tuple[PlaneServer, GiteaServer], nats: NatsProcess, bus: Bus) -> AsyncIterator[House]:
+async def house(
+    senders: tuple[PlaneServer, GiteaServer], nats: NatsProcess, bus: Bus, tmp_path: Path
+) -> AsyncIterator[House]:
     plane, gitea = senders
     bot = plane.add_user("Conveyor", is_bot=True)
-    async with running(settings_of(senders, bot, nats.url)) as server:
+    async with running(settings_of(senders, bot, nats.url, tmp_path / "spool")) as server:
         plane.add_webhook(f"{server.url}/webhook/plane", secret=NEW)
         gitea.add_hook("acme/shop", f"{server.url}/webhook/gitea", GITEA_SECRET)
         yield House(plane, gitea, bot, server.url, bus)

@@ -6,6 +6,7 @@ import hmac
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -71,7 +72,9 @@ class House:
             return (await client.get(f"{self.url}/metrics")).text
 
 
-def settings_of(senders: tuple[PlaneServer, GiteaServer], bot: User, nats_url: str, **gateway: Any) -> Settings:
+def settings_of(
+    senders: tuple[PlaneServer, GiteaServer], bot: User, nats_url: str, spool: Path, **gateway: Any
+) -> Settings:
     plane, gitea = senders
     (project,) = plane.world.projects.values()
     return Settings(
@@ -83,7 +86,7 @@ def settings_of(senders: tuple[PlaneServer, GiteaServer], bot: User, nats_url: s
             url=gitea.url, token=Secret(gitea.create_token("conveyor")), webhook_secrets=(Secret(GITEA_SECRET),)
         ),
         project=(Project(name="shop", tracker_project_id=project.id, identifier="SHOP", repository="acme/shop"),),
-        gateway=GatewaySettings(port=0, **gateway),
+        gateway=GatewaySettings(port=0, spool_dir=str(spool), **gateway),
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -65,13 +66,13 @@ async def test_the_same_fact_is_stored_once_however_often_it_is_delivered(house:
 
 @pytest.mark.behaviour("GW-4")
 async def test_a_fact_older_than_the_streams_memory_is_still_known(
-    senders: tuple[PlaneServer, GiteaServer], nats: NatsProcess, bus: Bus
+    senders: tuple[PlaneServer, GiteaServer], nats: NatsProcess, bus: Bus, tmp_path: Path
 ) -> None:
     """The stream forgets ids after a week; Gitea keeps what it can send again for as long."""
     plane, _ = senders
     (project,) = plane.world.projects.values()
     bot = plane.add_user("Conveyor", is_bot=True)
-    async with running(settings_of(senders, bot, nats.url), NextWeek()) as server:
+    async with running(settings_of(senders, bot, nats.url, tmp_path / "spool"), NextWeek()) as server:
         plane.add_webhook(f"{server.url}/webhook/plane", secret=NEW)
         plane.create_issue(project, "Sell tea", state="To Analyse")
         await plane.courier.idle()

@@ -1,7 +1,12 @@
 """Puts the gateway together: the only file here that knows which tracker and forge there are, and how they speak."""
 
+import asyncio
+import contextlib
+import os
 from collections.abc import Awaitable, Mapping
+from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
@@ -12,10 +17,11 @@ from conveyor.adapters.gitea.hook_contents import Content, PullChange, Push, Ref
 from conveyor.adapters.plane import PlaneTracker
 from conveyor.adapters.plane import webhook as plane
 from conveyor.contracts import facts_ids
-from conveyor.contracts.errors import ConveyorError, SettingsError
+from conveyor.contracts.errors import ConveyorError, SettingsError, TransientError
 from conveyor.contracts.events import Actor, PullRequestAction
 from conveyor.contracts.observed import TrackerState
 from conveyor.contracts.streams import LOOKUP
+from conveyor.gateway.admission import Admission, OwnAccount
 from conveyor.gateway.core.registry import Registry
 from conveyor.gateway.core.told import (
     CommentTold,
@@ -28,16 +34,21 @@ from conveyor.gateway.core.told import (
     ReviewTold,
     StatusTold,
     Told,
+    Unreadable,
 )
+from conveyor.gateway.drain import Drain
 from conveyor.gateway.figures import Figures
-from conveyor.gateway.handlers import Intake, OwnAccount, World
+from conveyor.gateway.handlers import Intake, Ways
 from conveyor.gateway.http import figures_pages, webhooks
 from conveyor.gateway.http.hang_up import RawSend
 from conveyor.gateway.ports import Source
 from conveyor.gateway.resolve import Resolver
 from conveyor.gateway.settings import Settings
+from conveyor.gateway.spool.queue import Spool
+from conveyor.gateway.spool.segments import claim
 from conveyor.servicekit import logs
-from conveyor.servicekit.bus import Bucket, EventLog, TaskStore, connect, provision, ready, register
+from conveyor.servicekit.backoff import delays
+from conveyor.servicekit.bus import Bucket, Bus, EventLog, TaskStore, connect, provision, ready, register
 from conveyor.servicekit.clock import SYSTEM_CLOCK, Clock
 from conveyor.servicekit.health import Health, HttpServer
 from conveyor.servicekit.health import routes as health_routes
@@ -49,6 +60,9 @@ from conveyor.servicekit.sections import HttpSettings
 OUR_COMMENTS = "conveyor"
 """The external source that our tracker adapter gives the comments it posts."""
 PULL_ACTIONS = frozenset(PullRequestAction)
+GITEA_HEADERS = tuple(name.lower() for name in (gitea.EVENT_HEADER, gitea.EVENT_TYPE_HEADER, gitea.DELIVERY_HEADER))
+AT_START_S = 2.0
+"""How long a start waits for the bus before it goes on without."""
 FIELDS = {"description_html": "description"}
 
 
@@ -58,11 +72,13 @@ async def start(service: Service, settings: Settings) -> None:
 
 
 async def build(service: Service, settings: Settings, clock: Clock = SYSTEM_CLOCK) -> HttpServer:
-    """Start the gateway inside a service and return its running HTTP server; SettingsError for what cannot work."""
+    """Start the gateway inside a service and return its running HTTP server; SettingsError for what cannot work.
+
+    It starts without the bus as well: until that is there, deliveries wait in the spool.
+    """
     check(settings)
-    bus = await connect(settings.nats, name="gateway")
+    bus = await connect(settings.nats, name="gateway", wait_s=0)
     service.resources.push_async_callback(bus.close)
-    await provision(bus, settings.nats.replicas)
     service.spawn("bus", bus.watch(service.stopping))
     tracker = PlaneTracker(settings.plane.url, settings.plane.workspace, settings.plane.api_key.reveal())
     service.resources.push_async_callback(tracker.close)
@@ -70,22 +86,92 @@ async def build(service: Service, settings: Settings, clock: Clock = SYSTEM_CLOC
     service.resources.push_async_callback(forge.close)
     registry, tasks = Registry(settings.project), TaskStore(bus)
     resolver = Resolver(registry=registry, lookup=Bucket(bus, LOOKUP), tracker=tracker, forge=forge, tasks=tasks)
-    world = World(registry=registry, tracker=tracker, events=EventLog(bus), resolver=resolver, clock=clock)
+    admission = Admission(registry=registry, tracker=tracker, events=EventLog(bus), resolver=resolver)
     sources = (plane_source(settings, tracker), gitea_source(settings, forge))
-    metrics, health = Metrics("gateway"), Health()
-    health.check("bus", lambda: ready(bus))
-    app = FastAPI(title="Conveyor gateway", openapi_url=None, docs_url=None, redoc_url=None)
-    app.router.routes.extend(health_routes(health, metrics))
-    intake, max_bytes = Intake(world, settings.gateway), settings.gateway.max_body_bytes
-    app.include_router(webhooks.routes(sources, intake, Figures(metrics), max_bytes))
+    metrics = Metrics("gateway")
+    figures = Figures(metrics)
+    spools = await open_spools(service, settings, sources, figures)
+    await attend(service, bus, settings.nats.replicas)
+    for source in sources:
+        figures.watch(source.name, spools[source.name], clock)
+        drain = Drain(source, spools[source.name], admission, figures, clock)
+        service.spawn(f"drain-{source.name}", drain.run(service.stopping))
+    ways = Ways(admission=admission, spools=spools, is_bus_there=lambda: bus.is_connected)
+    app = FastAPI(title="Conveyor gateway", version=version("conveyor-gateway"), docs_url=None, redoc_url=None)
+    intake = Intake(ways, settings.gateway.answer_within_s, clock)
+    app.include_router(webhooks.routes(sources, intake, figures, settings.gateway.max_body_bytes))
+    app.router.routes.extend(health_routes(health_of(bus, spools), metrics))
     app.include_router(figures_pages.routes(registry, tasks))
     server = HttpServer(RawSend(app), HttpSettings(host=settings.gateway.host, port=settings.gateway.port))
     await server.start()
     service.resources.push_async_callback(server.stop)
-    service.resources.push_async_callback(await register(bus, "gateway", version("conveyor-gateway")))
     service.spawn("warm-up", warm_up(sources, tracker, registry), may_end=True)
     logs.get("gateway").info("listening", url=server.url)
     return server
+
+
+async def open_spools(
+    service: Service, settings: Settings, sources: tuple[Source, ...], figures: Figures
+) -> dict[str, Spool]:
+    """Return every source's spool with what an earlier process left in it; SettingsError when it cannot be had."""
+    folder = (service.config_path.parent if service.config_path else Path()) / settings.gateway.spool_dir
+    service.resources.callback(os.close, await asyncio.to_thread(claim, folder))
+    spools = {}
+    for source in sources:
+        on_damage = partial(figures.damaged, source.name)
+        spools[source.name] = await asyncio.to_thread(
+            Spool, folder / source.name, settings.gateway.spool_max_bytes, on_damage
+        )
+        service.resources.push_async_callback(spools[source.name].close)
+    return spools
+
+
+async def attend(service: Service, bus: Bus, replicas: int) -> None:
+    """Make the streams once the bus is there: before this returns if it is there by now, else whenever it comes."""
+    try:
+        await bus.opened(AT_START_S)
+        await provision(bus, replicas)
+    except TransientError as error:
+        logs.get("gateway").warning("starting without the bus: deliveries are spooled", reason=str(error))
+        service.spawn("streams", make_streams(service, bus, replicas), may_end=True)
+    else:
+        service.resources.push_async_callback(await register(bus, "gateway", version("conveyor-gateway")))
+
+
+async def make_streams(service: Service, bus: Bus, replicas: int) -> None:
+    """Make the streams as soon as the bus can be talked to."""
+    for wait_s in delays(0.1, 2.0, "streams"):
+        try:
+            await bus.opened(AT_START_S)
+            await provision(bus, replicas)
+            break
+        except TransientError as error:
+            logs.get("gateway").debug("no streams yet", reason=str(error))
+        if await told_to_stop(service.stopping, wait_s):
+            return
+    service.resources.push_async_callback(await register(bus, "gateway", version("conveyor-gateway")))
+
+
+async def told_to_stop(stopping: asyncio.Event, within_s: float) -> bool:
+    """Return after a while, or as soon as the service stops: whether it does."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stopping.wait(), within_s)
+    return stopping.is_set()
+
+
+def health_of(bus: Bus, spools: Mapping[str, Spool]) -> Health:
+    """Return what readiness means here: the bus is there. Without it the reason says how much waits for it."""
+    health = Health()
+
+    async def check_bus() -> str | None:
+        try:
+            await ready(bus)
+        except ConveyorError as error:
+            return f"{error}; spool: {sum(spool.depth for spool in spools.values())} deliveries"
+        return None
+
+    health.check("bus", check_bus)
+    return health
 
 
 def check(settings: Settings) -> None:
@@ -121,7 +207,9 @@ def plane_source(settings: Settings, tracker: PlaneTracker) -> Source:
         signature_of=plane.signature_of,
         verify=plane.verify,
         read=told_by_plane,
-        delivery_id_of=lambda headers: headers.get(plane.DELIVERY_HEADER, ""),
+        signature_header=plane.SIGNATURE_HEADER,
+        kept_headers=(plane.EVENT_HEADER.lower(), plane.DELIVERY_HEADER.lower()),
+        delivery_id_of=plane.delivery_id_of,
         own_id=OwnAccount(settings.plane.bot_user_id, tracker.me),
     )
 
@@ -134,7 +222,9 @@ def gitea_source(settings: Settings, forge: GiteaForge) -> Source:
         signature_of=gitea.signature_of,
         verify=gitea.verify,
         read=told_by_gitea,
-        delivery_id_of=lambda headers: headers.get(gitea.DELIVERY_HEADER, ""),
+        signature_header=gitea.SIGNATURE_HEADERS[0],
+        kept_headers=GITEA_HEADERS,
+        delivery_id_of=gitea.delivery_id_of,
         own_id=OwnAccount(settings.gitea.bot_login, forge.me),
     )
 
@@ -142,6 +232,8 @@ def gitea_source(settings: Settings, forge: GiteaForge) -> Source:
 def told_by_plane(headers: Mapping[str, str], body: bytes) -> Told:
     """Return what a delivery of Plane's tells; MessageError for what is none."""
     delivery = plane.parse(headers, body)
+    if "." in delivery.event:  # Plane's later webhooks name their events so; ours have no dot
+        return Unreadable(why=f"Plane webhooks v2 ({delivery.event}) are not supported, use v1")
     content, what = delivery.content, f"{delivery.event} {delivery.action}"
     if content is None or delivery.actor is None:
         return Other(what=what)
@@ -186,10 +278,16 @@ def told_by_gitea(headers: Mapping[str, str], body: bytes) -> Told:
     if delivery.content is None:
         return Other(what=delivery.event_type)
     actor = Actor(actor_id=delivery.sender, name=delivery.sender)
-    told = _of_code(delivery.content, delivery.repository, actor) or _of_ci(
-        delivery.content, delivery.repository, actor
-    )
-    return told or Other(what=delivery.event_type)
+    content, repository = delivery.content, delivery.repository
+    told = _of_code(content, repository, actor) or _of_ci(content, repository, actor)
+    return told or Other(what=_named(content) or delivery.event_type)
+
+
+def _named(content: Content) -> str:
+    """Return what a delivery tells beyond its type, where that type alone would leave one wondering."""
+    if isinstance(content, RefChange) and not content.is_created:
+        return f"the {'branch' if content.is_branch else 'tag'} {content.name} was deleted"
+    return ""
 
 
 def _of_code(content: Content, repository: str, actor: Actor) -> Told | None:

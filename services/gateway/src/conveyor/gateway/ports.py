@@ -19,12 +19,16 @@ class Source(Struct, frozen=True, kw_only=True):
     name: str
     secrets: tuple[str, ...]
     """All are valid at once; none: the route is closed (GW-1)."""
+    signature_header: str
+    """The header that carries the signature, for the document of our API."""
     signature_of: Callable[[Mapping[str, str]], str]
     """The signature a delivery claims; empty when it has none."""
     verify: Callable[[bytes, str, Sequence[str]], bool]
     """Whether one of the secrets signed the raw body."""
     read: Callable[[Mapping[str, str], bytes], Told]
     """What the delivery tells; MessageError names the path of the first wrong field."""
+    kept_headers: tuple[str, ...]
+    """Which headers `read` and `delivery_id_of` want, in lower case: a spooled delivery keeps them."""
     delivery_id_of: Callable[[Mapping[str, str]], str]
     own_id: Callable[[], Awaitable[str]]
     """Our own account there; ConveyorError while it cannot be found out."""

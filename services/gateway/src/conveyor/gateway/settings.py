@@ -16,10 +16,13 @@ class GatewaySettings(Section, frozen=True, kw_only=True):
     """0 takes a free port, which the log names."""
     max_body_bytes: int = MIB
     """A larger webhook body is refused without reading it (GW-2)."""
-    publish_timeout_s: float = 1.0
-    """How long the bus may take to say that an event is safe (GW-3)."""
-    resolve_timeout_s: float = 2.0
-    """How long finding out which task a delivery is about may take; Gitea gives up after 5."""
+    answer_within_s: float = 1.0
+    """From the end of a delivery's body to its answer, or to the end of its connection (GW-3); Gitea gives up after 5.
+    Six tenths of it belong to the bus and to finding the task, the rest to the spool."""
+    spool_dir: str = ".conveyor/spool"
+    """The folder of deliveries that wait for the bus, relative to the configuration file. One gateway each."""
+    spool_max_bytes: int = 256 * MIB
+    """How much of each source may wait there; beyond it connections are closed without an answer."""
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

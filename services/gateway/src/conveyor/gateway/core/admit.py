@@ -1,5 +1,6 @@
 """From what a delivery tells to the event it becomes, or the reason why it becomes none (GW-5, GW-6)."""
 
+from datetime import datetime
 from typing import assert_never
 
 from conveyor.gateway.core import forge, tracker
@@ -15,7 +16,11 @@ from conveyor.gateway.core.told import (
     ReviewTold,
     StatusTold,
     Told,
+    Unreadable,
 )
+
+AT_SIGHT = frozenset({IgnoredKind.UNKNOWN_PROJECT, IgnoredKind.NO_TASK})
+"""What the registry alone decides, whatever else is known."""
 
 
 def admit(told: Told, registry: Registry, situation: Situation) -> Draft | Ignored:
@@ -24,8 +29,8 @@ def admit(told: Told, registry: Registry, situation: Situation) -> Draft | Ignor
     What our own account did is ignored, so that our comment or status never starts a loop. CI is the exception: Gitea
     names as its author whoever pushed, which is often us, and we post no statuses.
     """
-    if isinstance(told, Other):
-        return Ignored(IgnoredKind.TEST if told.is_test else IgnoredKind.UNUSED_KIND, told.what)
+    if isinstance(told, Other | Unreadable):
+        return _useless(told)
     if isinstance(told, StatusTold):
         return forge.status(told, registry, situation)
     if is_own(told, situation.own_id):
@@ -33,9 +38,23 @@ def admit(told: Told, registry: Registry, situation: Situation) -> Draft | Ignor
     return _by_a_person(told, registry, situation)
 
 
+def at_sight(told: Told, registry: Registry, received_at: datetime) -> Ignored | None:
+    """Return why a delivery is ignored where that needs no question to anybody: such need not be kept for later."""
+    if isinstance(told, Other | Unreadable):
+        return _useless(told)
+    found = admit(told, registry, Situation(received_at=received_at))
+    return found if isinstance(found, Ignored) and found.kind in AT_SIGHT else None
+
+
+def _useless(told: Other | Unreadable) -> Ignored:
+    if isinstance(told, Unreadable):
+        return Ignored(IgnoredKind.UNSUPPORTED, told.why)
+    return Ignored(IgnoredKind.TEST if told.is_test else IgnoredKind.UNUSED_KIND, told.what)
+
+
 def is_own(told: Told, own_id: str) -> bool:
     """Whether our own account did this: known by who acted, never by a field that a caller can set."""
-    if isinstance(told, Other):
+    if isinstance(told, Other | Unreadable):
         return False
     actor = told.pull.actor if isinstance(told, ReviewTold) else told.actor
     return bool(own_id) and actor.actor_id.casefold() == own_id.casefold()

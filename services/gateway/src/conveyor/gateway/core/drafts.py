@@ -16,6 +16,8 @@ class IgnoredKind(StrEnum):
     NO_TASK = "no_task"
     SUPERSEDED = "superseded"
     TEST = "test"
+    UNSUPPORTED = "unsupported"
+    """A way of telling that we do not read; somebody has to change the sender's settings."""
 
 
 class Ignored(Struct, frozen=True):

@@ -115,4 +115,11 @@ class Other(Struct, frozen=True, kw_only=True):
     is_test: bool = False
 
 
-Told = IssueTold | IssueGone | CommentTold | PushTold | PullTold | ReviewTold | StatusTold | Other
+class Unreadable(Struct, frozen=True, kw_only=True):
+    """Told in a way that we do not read, though it may matter: a later version of the source's webhooks."""
+
+    why: str
+    """A sentence that says what to change."""
+
+
+Told = IssueTold | IssueGone | CommentTold | PushTold | PullTold | ReviewTold | StatusTold | Other | Unreadable

@@ -1,0 +1,131 @@
+"""Tells the bus what waits in a spool, oldest first, as soon as there is somebody to tell (GW-3)."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+
+from msgspec import Struct
+
+from conveyor.contracts.errors import ConveyorError, MessageError, PermanentError, TransientError
+from conveyor.contracts.events import AnyEvent
+from conveyor.gateway.admission import Admission
+from conveyor.gateway.core.drafts import Ignored
+from conveyor.gateway.figures import Figures
+from conveyor.gateway.ports import Source
+from conveyor.gateway.spool.queue import Spool
+from conveyor.gateway.spool.record import Delivery
+from conveyor.servicekit import logs
+from conveyor.servicekit.backoff import delays
+from conveyor.servicekit.clock import Clock
+
+BATCH = 64
+PUBLISH_TIMEOUT_S = 5.0
+FIRST_WAIT_S = 0.05
+LONGEST_WAIT_S = 2.0
+PATIENCE = timedelta(minutes=10)
+"""A refusal that repeating cannot cure is believed of deliveries this old: until then somebody may mend a key."""
+
+
+class Batch(Struct, frozen=True):
+    """What became of the first deliveries of a spool; behind them stands `trouble`, if there is any."""
+
+    settled: int
+    events: tuple[AnyEvent, ...]
+    trouble: ConveyorError | None = None
+
+
+class Drain:
+    """Empties the spool of one source. Told twice is told once: every event is published under its fact's name."""
+
+    def __init__(self, source: Source, spool: Spool, admission: Admission, figures: Figures, clock: Clock) -> None:
+        self._source = source
+        self._spool = spool
+        self._admission = admission
+        self._figures = figures
+        self._clock = clock
+        self._log = logs.get("drain")
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Empty the spool whenever something waits in it, until the service stops."""
+        failures = 0
+        waits = delays(FIRST_WAIT_S, LONGEST_WAIT_S, self._source.name)
+        while not await _first_of(stopping, self._spool.filled):
+            try:
+                await self._some()
+            except TransientError as error:
+                failures += 1
+                if failures == 1:
+                    self._log.warning("waiting", source=self._source.name, reason=str(error), depth=self._spool.depth)
+                await _first_of(stopping, timeout_s=max(next(waits), error.retry_after_s or 0))
+                continue
+            if failures or self._spool.depth == 0:
+                self._log.info("draining", source=self._source.name, left=self._spool.depth)
+            failures, waits = 0, delays(FIRST_WAIT_S, LONGEST_WAIT_S, self._source.name)
+
+    async def _some(self) -> None:
+        """Tell the next few; TransientError when the first that is left cannot be told now."""
+        batch = await self._admitted(await self._spool.first(BATCH))
+        lanes: dict[tuple[str, str], list[AnyEvent]] = {}
+        for event in batch.events:
+            lanes.setdefault((event.project, event.key), []).append(event)
+        results = await asyncio.gather(*(self._tell(lane) for lane in lanes.values()), return_exceptions=True)
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        await self._spool.told(batch.settled)
+        if batch.trouble is not None:
+            raise batch.trouble
+
+    async def _admitted(self, deliveries: Sequence[Delivery | MessageError]) -> Batch:
+        events: list[AnyEvent] = []
+        for settled, delivery in enumerate(deliveries):
+            if isinstance(delivery, MessageError):
+                self._figures.drained(self._source.name, "damaged")
+                continue
+            try:
+                event = await self._event(delivery)
+            except TransientError as error:
+                return Batch(settled, tuple(events), error)
+            if event is not None:
+                events.append(event)
+        return Batch(len(deliveries), tuple(events))
+
+    async def _event(self, delivery: Delivery) -> AnyEvent | None:
+        """Return the event of one delivery; None, and a count, when it becomes none."""
+        source = self._source
+        try:
+            told = source.read(delivery.headers, delivery.body)
+            found = await self._admission.event(source, delivery.headers, told, delivery.received_at)
+        except MessageError as error:
+            self._dropped("malformed", str(error))
+            return None
+        except PermanentError as error:
+            if self._clock.now() - delivery.received_at < PATIENCE:
+                raise TransientError(str(error)) from error
+            self._dropped("refused", str(error))
+            return None
+        if isinstance(found, Ignored):
+            self._log.info("ignored", source=source.name, kind=str(found.kind), reason=found.reason)
+            self._figures.drained(source.name, "ignored")
+            return None
+        return found
+
+    def _dropped(self, outcome: str, reason: str) -> None:
+        """The reconciler finds out what was told here, but it takes its time."""
+        self._log.error("dropped", source=self._source.name, outcome=outcome, reason=reason)
+        self._figures.drained(self._source.name, outcome)
+
+    async def _tell(self, lane: list[AnyEvent]) -> None:
+        """Tell one task's events one after the other."""
+        for event in lane:
+            kept = await self._admission.store(event, PUBLISH_TIMEOUT_S)
+            self._figures.drained(self._source.name, "duplicate" if kept.is_duplicate else "stored")
+
+
+async def _first_of(stopping: asyncio.Event, *others: asyncio.Event, timeout_s: float | None = None) -> bool:
+    """Return once one of the events is set or the time is over: whether it is `stopping`."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in (stopping, *others)]
+    await asyncio.wait(waiting, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    for one in waiting:
+        one.cancel()
+    return stopping.is_set()
