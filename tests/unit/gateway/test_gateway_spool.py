@@ -1,0 +1,160 @@
+"""The spool on a real disk: order, bounds, restarts, and what a crash or a bad disk leaves behind."""
+
+import asyncio
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from conveyor.contracts.errors import MessageError, SettingsError
+from conveyor.gateway.spool import queue
+from conveyor.gateway.spool.queue import Spool, SpoolError
+from conveyor.gateway.spool.record import Delivery, delivery_of, line_of
+from conveyor.gateway.spool.segments import claim
+
+AT = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+
+
+def delivery(number: int, size: int = 10) -> Delivery:
+    body = b'{\n  "number": %d, "rest": "%s"\n}' % (number, b"x" * size)
+    return Delivery(source="plane", headers={"x-plane-event": "issue"}, body=body, received_at=AT)
+
+
+class Damage:
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self) -> None:
+        self.count += 1
+
+
+def opened(folder: Path, max_bytes: int = 1024 * 1024, damage: Damage | None = None) -> Spool:
+    return Spool(folder, max_bytes, damage or Damage())
+
+
+async def numbers(spool: Spool, count: int = 1000) -> list[bytes]:
+    return [one.body[14:18].split(b",")[0] for one in await spool.first(count) if isinstance(one, Delivery)]
+
+
+@pytest.mark.behaviour("GW-3")
+async def test_deliveries_come_out_as_they_went_in_and_again_after_a_restart(tmp_path: Path) -> None:
+    spool = opened(tmp_path / "s")
+    await asyncio.gather(*(spool.append(delivery(number)) for number in range(20)))
+    assert spool.depth == 20
+    assert await spool.first(3) == [delivery(0), delivery(1), delivery(2)]
+    later = opened(tmp_path / "s")
+    assert (later.depth, later.size, later.oldest) == (spool.depth, spool.size, AT)
+    assert later.filled.is_set()
+    await later.append(delivery(20))
+    assert await later.first(100) == [delivery(number) for number in range(21)]
+
+
+@pytest.mark.behaviour("GW-3")
+async def test_what_was_told_makes_room_and_an_empty_spool_leaves_no_files(tmp_path: Path) -> None:
+    spool = opened(tmp_path / "s", max_bytes=4000)
+    kept = 0
+    while spool.size + len(line_of(delivery(kept, size=100))) <= 4000:
+        await spool.append(delivery(kept, size=100))
+        kept += 1
+    with pytest.raises(SpoolError, match="full"):
+        await spool.append(delivery(kept, size=100))
+    assert spool.depth == kept
+    assert spool.size <= 4000
+    await spool.told(kept // 2)
+    await spool.append(delivery(kept, size=100))
+    assert opened(tmp_path / "s").depth >= spool.depth, "at worst something is told twice"
+    await spool.told(spool.depth)
+    assert (spool.depth, spool.size, spool.oldest, spool.filled.is_set()) == (0, 0, None, False)
+    assert list((tmp_path / "s").iterdir()) == []
+    await spool.append(delivery(7))
+    assert await spool.first(1) == [delivery(7)]
+
+
+@pytest.mark.behaviour("GW-3")
+@pytest.mark.parametrize("cut", [1, 30, 100])
+async def test_a_record_cut_off_by_a_crash_is_reported_and_costs_no_other(tmp_path: Path, cut: int) -> None:
+    spool = opened(tmp_path / "s")
+    for number in range(3):
+        await spool.append(delivery(number))
+    (file,) = (tmp_path / "s").iterdir()
+    file.write_bytes(file.read_bytes()[:-cut])
+    damage = Damage()
+    later = opened(tmp_path / "s", damage=damage)
+    assert await later.first(9) == [delivery(0), delivery(1)]
+    assert damage.count == 1
+    await later.append(delivery(3))
+    assert await opened(tmp_path / "s").first(9) == [delivery(0), delivery(1), delivery(3)]
+
+
+@pytest.mark.behaviour("GW-3")
+async def test_a_record_that_went_bad_is_passed_over_wherever_it_lies(tmp_path: Path) -> None:
+    spool = opened(tmp_path / "s")
+    for number in range(3):
+        await spool.append(delivery(number))
+    (file,) = (tmp_path / "s").iterdir()
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    damage = Damage()
+    assert await opened(tmp_path / "s", damage=damage).first(9) == [delivery(0), delivery(2)]
+    first, bad, last = await spool.first(9)
+    assert (first, last) == (delivery(0), delivery(2))
+    assert isinstance(bad, MessageError)
+
+
+@pytest.mark.behaviour("GW-3")
+async def test_a_disk_that_refuses_is_no_promise_and_no_end(tmp_path: Path) -> None:
+    spool = opened(tmp_path / "s")
+    await spool.append(delivery(0))
+    os.close(spool._segments._file)
+    with pytest.raises(SpoolError, match="cannot be written"):
+        await spool.append(delivery(1))
+    await spool.append(delivery(2))
+    assert await spool.first(9) == [delivery(0), delivery(2)]
+
+
+async def test_whoever_gave_up_waiting_hinders_nobody(tmp_path: Path) -> None:
+    spool = opened(tmp_path / "s")
+    first = asyncio.create_task(spool.append(delivery(0)))
+    await asyncio.sleep(0)
+    first.cancel()
+    await spool.append(delivery(1))
+    assert await spool.first(9) == [delivery(0), delivery(1)]
+
+
+async def test_many_segments_are_told_in_order_while_more_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "SEGMENT_BYTES", 2000)
+    spool, told = opened(tmp_path / "s"), []
+
+    async def fill() -> None:
+        for first in range(0, 200, 10):
+            await asyncio.gather(*(spool.append(delivery(number)) for number in range(first, first + 10)))
+
+    filling = asyncio.create_task(fill())
+    while not filling.done() or spool.depth:
+        await asyncio.sleep(0)
+        some = await numbers(spool, 7)
+        await spool.told(len(some))
+        told.extend(some)
+    assert told == [b"%d" % number for number in range(200)]
+    assert spool.size == 0
+
+
+def test_a_folder_belongs_to_one_gateway(tmp_path: Path) -> None:
+    lock = claim(tmp_path / "spool")
+    with pytest.raises(SettingsError, match="another gateway"):
+        claim(tmp_path / "spool")
+    os.close(lock)
+    os.close(claim(tmp_path / "spool"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingsError, match="cannot write"):
+        claim(tmp_path / "file" / "spool")
+
+
+def test_a_line_is_a_record_or_it_is_not() -> None:
+    line = line_of(delivery(1))
+    assert delivery_of(line) == delivery(1)
+    for wrong in (b"", b"\n", line[:-1], line[1:], b"0" * 8 + line[8:], b"00000000 \n"):
+        with pytest.raises(MessageError):
+            delivery_of(wrong)
