@@ -17,6 +17,8 @@ from conveyor.stage_engine.core.decide import decide
 DECIDER = "engine-decide"
 """The engine's durable consumer on EVENTS: how far its acknowledgements reach says what has been looked at."""
 DEADLINE_S = 15.0
+GATE_S = 3.0
+"""How long the gate that an approval orders is waited for, once the approval itself was taken."""
 _POLL_S = 0.02
 
 
@@ -55,11 +57,15 @@ async def say(bus: Bus, pipeline: Pipeline, event: AnyEvent, *, wait_s: float = 
     stored = await EventLog(bus).publish(event)
     pending = Answer(key=event.key, event_id=event.event_id, seq=stored.seq, fate=Fate.PENDING)
     deadline_s = SYSTEM_CLOCK.monotonic() + wait_s
+    gate_deadline_s = 0.0
     found: Answer | None = None
     while SYSTEM_CLOCK.monotonic() < deadline_s:
         found = await _look(bus, pipeline, event, pending)
         if found is not None and found.waiting != Waiting.GATE:
             return found
+        if found is not None:
+            deadline_s = min(deadline_s, gate_deadline_s or deadline_s)
+            gate_deadline_s = gate_deadline_s or SYSTEM_CLOCK.monotonic() + GATE_S
         await SYSTEM_CLOCK.sleep(_POLL_S)
     if found is not None:
         return found
