@@ -102,11 +102,12 @@ async def run_git_bytes(cwd: Path, *args: str, stdin: bytes = b"", extra: Mappin
         *args,
         cwd=cwd,
         env=git_environment() | dict(extra or {}),
-        stdin=asyncio.subprocess.PIPE,
+        # Nothing to say, no pipe: a git that ends before it is written to would be an error under uvloop.
+        stdin=asyncio.subprocess.PIPE if stdin else asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, err = await process.communicate(stdin)
+    out, err = await process.communicate(stdin or None)
     if process.returncode != 0:
         said = (err or out).decode("utf-8", "replace").strip()
         raise GitError(f"git {' '.join(args)} exited {process.returncode}: {said}")
