@@ -4,10 +4,10 @@ import argparse
 
 import uvloop
 
-from tests.benchmarks import machine, p2, p3
+from tests.benchmarks import machine, p2, p3, p9
 from tests.benchmarks.figures import note, say
 
-BENCHMARKS = {"P3": p3.measure, "P2": p2.measure}
+BENCHMARKS = {"P3": p3.measure, "P2": p2.measure, "P9": p9.measure}
 
 
 def main() -> None:

@@ -43,13 +43,15 @@ async def server_and_bus(where: Path) -> AsyncIterator[tuple[NatsProcess, Bus]]:
 
 
 @contextlib.asynccontextmanager
-async def process(module: str, *arguments: str, log: Path) -> AsyncIterator[subprocess.Popen[bytes]]:
-    """Run `python -m module` until the end of the block, its output in `log`."""
-    with log.open("ab") as output:
+async def process(
+    module: str, *arguments: str, log: Path, stdout: Path | None = None
+) -> AsyncIterator[subprocess.Popen[bytes]]:
+    """Run `python -m module` until the end of the block, its output in `log`, or what it says in a file of its own."""
+    with log.open("ab") as output, (stdout or log).open("ab") as said:
         started = subprocess.Popen(  # noqa: ASYNC220 - spawning takes a millisecond
             [sys.executable, "-m", module, *arguments],
             stdin=subprocess.DEVNULL,
-            stdout=output,
+            stdout=said,
             stderr=output,
             preexec_fn=die_with_parent(),  # noqa: PLW1509 - one prctl, prepared beforehand: no lock is taken
         )
