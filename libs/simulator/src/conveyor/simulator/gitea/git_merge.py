@@ -1,12 +1,17 @@
 """Merges, rebases and squashes in a throw-away work tree, as Gitea does; refs are moved by the caller."""
 
+import asyncio
 import contextlib
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from conveyor.simulator.gitea.git import GitError, GitRepository, Signature, identity_environment, run_git
+
+_DOORS: WeakKeyDictionary[GitRepository, asyncio.Lock] = WeakKeyDictionary()
+"""git reads every work tree of a repository when one comes or goes, and fails on one that another is just making."""
 
 
 class MergeConflictError(Exception):
@@ -18,12 +23,15 @@ async def work_tree(repository: GitRepository, sha: str) -> AsyncIterator[Path]:
     """Check a commit out, detached, into a folder that is gone afterwards."""
     folder = tempfile.mkdtemp(prefix="conveyor-merge-")
     tree = Path(folder) / "tree"
-    await repository.git("worktree", "add", "--detach", "--quiet", str(tree), sha)
+    door = _DOORS.setdefault(repository, asyncio.Lock())
+    async with door:
+        await repository.git("worktree", "add", "--detach", "--quiet", str(tree), sha)
     try:
         yield tree
     finally:
         # Only this one: pruning could take a neighbour's that is just being made.
-        await repository.git("worktree", "remove", "--force", str(tree))
+        async with door:
+            await repository.git("worktree", "remove", "--force", str(tree))
         shutil.rmtree(folder, ignore_errors=True)
 
 
