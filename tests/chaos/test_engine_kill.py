@@ -12,31 +12,13 @@ from conveyor.contracts.task import Waiting
 from conveyor.servicekit.bus import Bus
 from conveyor.servicekit.nats_process import NatsProcess
 from tests.rigs import stand_in_runner
+from tests.rigs.chaos import PIPELINE, SOON, watching
 from tests.rigs.engine_process import BusProxy, EngineProcess, HttpProxy, Moment, Trap
 from tests.rigs.house import House, open_house
 from tests.rigs.stand_in_runner import RATE_LIMITED, Play
 from tests.rigs.story import Story, story_of
 
 Eventually = Callable[..., Awaitable[Any]]
-PIPELINE = """
-name = "tested"
-transient_first_s = 0.02
-[[stages]]
-name = "analysis"
-role = "analyst"
-gate = ["analysis_complete", "analysis_approved"]
-documents = ["01-analysis.md"]
-opens_pull_request = true
-[[stages]]
-name = "release"
-role = "deployer"
-entry = "merge"
-gate = ["deploy_status"]
-documents = ["14-deploy-log.md"]
-verdicts = ["14-deploy-log.md"]
-"""
-SOON = {"ack_wait_s": 0.6, "lease_ttl_s": 1.0}
-"""What a dead engine had in hand comes back soon, so that a test need not wait for half a minute."""
 
 
 def ack_of(loop: str) -> str:
@@ -125,17 +107,13 @@ async def carry(house: House, moment: Moment | None, eventually: Eventually) -> 
     issue = house.issue()
     key = house.plane.key_of(issue)
 
-    async def waits_for(waiting: Waiting) -> bool:
-        task = await house.task(key)
-        return task is not None and task.waiting is waiting
-
-    async with stand_in_runner.running(house) as runner, watched_engine(house) as trap:
+    async with stand_in_runner.running(house) as runner, watched_engine(house) as trap, watching(house) as seen:
         runner.will("analyst", Play(outcome=RATE_LIMITED))
         trap.set(moment)
         await house.start(issue)
-        await eventually(lambda: waits_for(Waiting.PERSON), timeout_s=20)
+        await eventually(lambda: seen.get(key) is Waiting.PERSON, timeout_s=20)
         await house.judge(issue, ":approved:")
-        await eventually(lambda: waits_for(Waiting.NOTHING), timeout_s=20)
+        await eventually(lambda: seen.get(key) is Waiting.NOTHING, timeout_s=20)
         await eventually(house.is_quiet, timeout_s=20)
         assert trap.struck.is_set() == (moment is not None), "the moment never came"
         return await story_of(house, key)

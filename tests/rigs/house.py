@@ -166,14 +166,20 @@ class House:
             if comment.external_source == "conveyor"
         ]
 
+    async def unquiet(self) -> list[str]:
+        """Which queues hold something waiting or in hand; what somebody merely reads for himself is none."""
+        queues: list[Any] = []
+        for stream in ("EVENTS", "TASKS", "COMMANDS"):
+            queues += msgspec.json.decode(await self.bus.api(f"CONSUMER.LIST.{stream}"))["consumers"] or ()
+        return [
+            f"{one['name']}: {one['num_pending']} waiting, {one['num_ack_pending']} in hand"
+            for one in queues
+            if "durable_name" in one["config"] and (one["num_pending"] or one["num_ack_pending"])
+        ]
+
     async def is_quiet(self) -> bool:
         """Whether nobody has anything in hand or waiting on the bus."""
-        for stream in ("EVENTS", "TASKS", "COMMANDS"):
-            body = await self.bus.api(f"CONSUMER.LIST.{stream}")
-            for consumer in msgspec.json.decode(body)["consumers"] or ():
-                if consumer["num_pending"] or consumer["num_ack_pending"]:
-                    return False
-        return True
+        return not await self.unquiet()
 
 
 @asynccontextmanager

@@ -1,0 +1,75 @@
+"""Two engines at once, one or the other killed again and again while twenty tasks are under way."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conveyor.contracts.task import Waiting
+from conveyor.servicekit.bus import Bus
+from conveyor.servicekit.nats_process import NatsProcess
+from tests.rigs import stand_in_runner
+from tests.rigs.chaos import PIPELINE, SOON, watching
+from tests.rigs.engine_process import EngineProcess
+from tests.rigs.house import House, open_house
+from tests.rigs.story import story_of
+
+Eventually = Callable[..., Awaitable[Any]]
+TASKS = 20
+KILLS = 8
+SEED = 20_26
+
+
+@pytest.fixture
+async def house(bus: Bus, nats: NatsProcess, tmp_path: Path) -> AsyncIterator[House]:
+    async with open_house(bus, nats.url, tmp_path, PIPELINE) as house:
+        house.gitea.timing.stale_s = house.gitea.timing.checking_s = 0.0
+        yield house
+
+
+@pytest.fixture
+def engines(house: House) -> Any:
+    both = (EngineProcess(), EngineProcess())
+    for engine in both:
+        engine.start(house.configuration(**SOON))
+    yield both
+    for engine in both:
+        engine.kill()
+
+
+async def carry(house: House, seen: dict[str, Waiting], eventually: Eventually) -> str:
+    """Do what people do with one issue until its task is over; return its key."""
+    issue = house.issue()
+    key = house.plane.key_of(issue)
+    await house.start(issue)
+    await eventually(lambda: seen.get(key) is Waiting.PERSON, timeout_s=40)
+    await house.judge(issue, ":approved:")
+    await eventually(lambda: seen.get(key) is Waiting.NOTHING, timeout_s=40)
+    return key
+
+
+async def kill_now_and_then(engines: tuple[EngineProcess, EngineProcess]) -> None:
+    chance = random.Random(SEED)  # noqa: S311 - the same kills on every run
+    for _ in range(KILLS):
+        await asyncio.sleep(chance.uniform(0.2, 1.2))
+        engine = chance.choice(engines)
+        engine.kill()
+        engine.start_again()
+
+
+@pytest.mark.behaviour("SE-2", "SE-3", "SE-4", "SE-16", "SE-17")
+async def test_many_tasks_end_alike_whichever_engine_dies(
+    house: House, engines: tuple[EngineProcess, EngineProcess], eventually: Eventually
+) -> None:
+    """No command is doubled, no event applied twice, nothing lost: each task's story is that of an undisturbed one."""
+    async with stand_in_runner.running(house), watching(house) as seen:
+        undisturbed = await story_of(house, await carry(house, seen, eventually))
+        killing = asyncio.create_task(kill_now_and_then(engines))
+        keys = await asyncio.gather(*(carry(house, seen, eventually) for _ in range(TASKS)))
+        await killing
+        await eventually(house.is_quiet, timeout_s=20)
+    for key in keys:
+        assert await story_of(house, key) == undisturbed
