@@ -38,7 +38,7 @@ from conveyor.gateway.core.told import (
 )
 from conveyor.gateway.drain import Drain
 from conveyor.gateway.figures import Figures
-from conveyor.gateway.handlers import Intake, Ways
+from conveyor.gateway.handlers import Intake
 from conveyor.gateway.http import figures_pages, webhooks
 from conveyor.gateway.http.hang_up import RawSend
 from conveyor.gateway.ports import Source
@@ -46,6 +46,7 @@ from conveyor.gateway.resolve import Resolver
 from conveyor.gateway.settings import Settings
 from conveyor.gateway.spool.queue import Spool
 from conveyor.gateway.spool.segments import claim
+from conveyor.gateway.ways import Ways
 from conveyor.servicekit import logs
 from conveyor.servicekit.backoff import delays
 from conveyor.servicekit.bus import Bucket, Bus, EventLog, TaskStore, connect, provision, ready, register
@@ -61,8 +62,10 @@ OUR_COMMENTS = "conveyor"
 """The external source that our tracker adapter gives the comments it posts."""
 PULL_ACTIONS = frozenset(PullRequestAction)
 GITEA_HEADERS = tuple(name.lower() for name in (gitea.EVENT_HEADER, gitea.EVENT_TYPE_HEADER, gitea.DELIVERY_HEADER))
-AT_START_S = 2.0
+AT_START_S = 0.5
 """How long a start waits for the bus before it goes on without."""
+STREAMS_AT_START_S = 5.0
+"""How long it then waits for the streams."""
 FIELDS = {"description_html": "description"}
 
 
@@ -92,11 +95,11 @@ async def build(service: Service, settings: Settings, clock: Clock = SYSTEM_CLOC
     figures = Figures(metrics)
     spools = await open_spools(service, settings, sources, figures)
     await attend(service, bus, settings.nats.replicas)
+    ways = Ways(admission=admission, spools=spools, is_bus_there=lambda: bus.is_connected)
     for source in sources:
         figures.watch(source.name, spools[source.name], clock)
-        drain = Drain(source, spools[source.name], admission, figures, clock)
+        drain = Drain(source, ways, figures, clock)
         service.spawn(f"drain-{source.name}", drain.run(service.stopping))
-    ways = Ways(admission=admission, spools=spools, is_bus_there=lambda: bus.is_connected)
     app = FastAPI(title="Conveyor gateway", version=version("conveyor-gateway"), docs_url=None, redoc_url=None)
     intake = Intake(ways, settings.gateway.answer_within_s, clock)
     app.include_router(webhooks.routes(sources, intake, figures, settings.gateway.max_body_bytes))
@@ -130,8 +133,9 @@ async def attend(service: Service, bus: Bus, replicas: int) -> None:
     """Make the streams once the bus is there: before this returns if it is there by now, else whenever it comes."""
     try:
         await bus.opened(AT_START_S)
-        await provision(bus, replicas)
-    except TransientError as error:
+        async with asyncio.timeout(STREAMS_AT_START_S):
+            await provision(bus, replicas)
+    except (TransientError, TimeoutError) as error:
         logs.get("gateway").warning("starting without the bus: deliveries are spooled", reason=str(error))
         service.spawn("streams", make_streams(service, bus, replicas), may_end=True)
     else:

@@ -8,12 +8,11 @@ from msgspec import Struct
 
 from conveyor.contracts.errors import ConveyorError, MessageError, PermanentError, TransientError
 from conveyor.contracts.events import AnyEvent
-from conveyor.gateway.admission import Admission
 from conveyor.gateway.core.drafts import Ignored
 from conveyor.gateway.figures import Figures
 from conveyor.gateway.ports import Source
-from conveyor.gateway.spool.queue import Spool
 from conveyor.gateway.spool.record import Delivery
+from conveyor.gateway.ways import Ways
 from conveyor.servicekit import logs
 from conveyor.servicekit.backoff import delays
 from conveyor.servicekit.clock import Clock
@@ -21,7 +20,7 @@ from conveyor.servicekit.clock import Clock
 BATCH = 64
 PUBLISH_TIMEOUT_S = 5.0
 FIRST_WAIT_S = 0.05
-LONGEST_WAIT_S = 2.0
+LONGEST_WAIT_S = 1.0
 PATIENCE = timedelta(minutes=10)
 """A refusal that repeating cannot cure is believed of deliveries this old: until then somebody may mend a key."""
 
@@ -37,10 +36,11 @@ class Batch(Struct, frozen=True):
 class Drain:
     """Empties the spool of one source. Told twice is told once: every event is published under its fact's name."""
 
-    def __init__(self, source: Source, spool: Spool, admission: Admission, figures: Figures, clock: Clock) -> None:
+    def __init__(self, source: Source, ways: Ways, figures: Figures, clock: Clock) -> None:
         self._source = source
-        self._spool = spool
-        self._admission = admission
+        self._spool = ways.spools[source.name]
+        self._admission = ways.admission
+        self._is_bus_there = ways.is_bus_there
         self._figures = figures
         self._clock = clock
         self._log = logs.get("drain")
@@ -64,6 +64,8 @@ class Drain:
 
     async def _some(self) -> None:
         """Tell the next few; TransientError when the first that is left cannot be told now."""
+        if not self._is_bus_there():
+            raise TransientError("the bus is away")
         batch = await self._admitted(await self._spool.first(BATCH))
         lanes: dict[tuple[str, str], list[AnyEvent]] = {}
         for event in batch.events:

@@ -1,17 +1,18 @@
 """The gateway's shell: one verified delivery in, one answer out, within a second, and no promise it cannot keep."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from msgspec import Struct
 
 from conveyor.contracts.errors import ConveyorError, MessageError
-from conveyor.gateway.admission import Admission, Kept
+from conveyor.gateway.admission import Kept
 from conveyor.gateway.core.admit import at_sight
 from conveyor.gateway.core.drafts import Ignored
 from conveyor.gateway.ports import Source
-from conveyor.gateway.spool.queue import Spool, SpoolError
+from conveyor.gateway.spool.queue import SpoolError
 from conveyor.gateway.spool.record import Delivery
+from conveyor.gateway.ways import Ways
 from conveyor.servicekit.clock import Clock
 
 BUS_SHARE = 0.6
@@ -37,15 +38,6 @@ class Unavailable(Struct, frozen=True):
 
 
 Answer = Kept | Spooled | Ignored | Malformed | Unavailable
-
-
-class Ways(Struct, frozen=True, kw_only=True):
-    """Where a delivery can go."""
-
-    admission: Admission
-    spools: Mapping[str, Spool]
-    """By the source's name."""
-    is_bus_there: Callable[[], bool]
 
 
 class Intake:
