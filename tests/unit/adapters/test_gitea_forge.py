@@ -205,6 +205,32 @@ async def test_a_webhook_is_registered_once_active_and_replaced_whole(forge_benc
     assert {"push", "status"} <= set(hook.events)
 
 
+async def test_a_webhook_that_hears_too_little_is_replaced_and_doubles_go(forge_bench: Bench) -> None:
+    forge, repo, url = forge_bench.forge, forge_bench.repo, "http://127.0.0.1:9/webhook/gitea"
+    forge_bench.gitea.add_hook(repo, url, "old", ("push",))
+    other = forge_bench.gitea.add_hook(repo, url + "/other", "other")
+    assert await forge.ensure_hook(repo, url, "one")
+    for _ in range(2):
+        forge_bench.gitea.add_hook(repo, url, "double")
+    assert not await forge.ensure_hook(repo, url, "one")
+    hooks = [hook for hook in forge_bench.gitea.repo(repo).hooks.values() if hook.id != other.id]
+    assert [(hook.url, hook.secret) for hook in hooks] == [(url, "one")]
+
+
+async def test_what_the_token_may_do_is_told(forge_bench: Bench) -> None:
+    forge, repo, gitea = forge_bench.forge, forge_bench.repo, forge_bench.gitea
+    mine = await forge.rights(repo)
+    assert mine is not None
+    assert (mine.default_branch, mine.is_archived, mine.can_push, mine.is_admin) == ("main", False, True, True)
+    assert await forge.rights("orch/nothing") is None
+    hers = GiteaForge(gitea.url, gitea.create_token("ada"))
+    seen = await hers.rights(repo)
+    await hers.close()
+    assert seen is not None
+    assert (seen.can_read, seen.can_push, seen.is_admin) == (True, True, False)
+    assert await forge.me() == "orch"
+
+
 async def test_a_locked_database_is_a_passing_trouble_but_not_for_ever(forge_bench: Bench) -> None:
     forge, repo = forge_bench.forge, forge_bench.repo
     forge_bench.gitea.rest_faults.order("GET", 500, 8)

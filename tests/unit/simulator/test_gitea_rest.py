@@ -57,6 +57,12 @@ async def test_branches_that_cannot_be_made(bench: Any, order: dict[str, str], s
     assert (await bench.call("POST", "/branches", **order)).status_code == status
 
 
+async def test_pages_that_are_no_numbers_are_the_first(bench: Any) -> None:
+    for query in ("page=x&limit=y", "page=-1&limit=0", "page=&limit=900"):
+        answer = await bench.call("GET", f"/branches?{query}")
+        assert (answer.status_code, [one["name"] for one in answer.json()]) == (200, ["main"])
+
+
 async def test_contents_are_base64_at_a_ref_folders_are_lists_and_raw_is_raw(bench: Any) -> None:
     sha = await bench.gitea.push(REPO, "agent/x", {"docs/a b.md": "ä\n", "docs/c.md": "c"})
     shown = (await bench.call("GET", f"/contents/docs/a%20b.md?ref={sha}")).json()
@@ -182,6 +188,7 @@ async def test_updating_brings_the_base_into_the_head_by_merge_and_by_rebase(ben
         assert await bench.gitea.read_file(REPO, style, f"main-{style}") == "1"
         commits = (await bench.call("GET", f"/pulls/{pull.number}/commits")).json()
         assert len(commits) == (2 if style == "merge" else 1)
+    assert (await bench.call("POST", "/pulls/2/update")).status_code == 500  # up to date: an error not foreseen
     await bench.gitea.push(REPO, "main", {"merge": "clash"})
     assert (await bench.call("POST", "/pulls/1/update")).status_code == 409
 

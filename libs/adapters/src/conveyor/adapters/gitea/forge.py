@@ -7,7 +7,7 @@ from conveyor.adapters.gitea.http import Call, GiteaHttp
 from conveyor.adapters.gitea.merge import Merging
 from conveyor.adapters.gitea.pulls import Pulls
 from conveyor.adapters.gitea.reviews import Reviews
-from conveyor.adapters.gitea.shapes import UserRow, VersionRow
+from conveyor.adapters.gitea.shapes import UserRow
 from conveyor.adapters.gitea.statuses import Statuses
 
 
@@ -24,7 +24,3 @@ class GiteaForge(Branches, Contents, Statuses, Pulls, Reviews, Merging, Hooks):
     async def me(self) -> str:
         """Return the login of the token's account."""
         return (await self._http.ask(Call(path="user", doing="asking Gitea who the token belongs to"), UserRow)).login
-
-    async def version(self) -> str:
-        """Return the server's version, such as 1.26.4 (Forgejo: 12.0.0+gitea-1.22.0)."""
-        return (await self._http.ask(Call(path="version", doing="asking Gitea for its version"), VersionRow)).version

@@ -2,35 +2,40 @@
 
 from collections.abc import Sequence
 
-from conveyor.adapters.gitea.http import Call, RefusedError, Topic
+from conveyor.adapters.gitea.http import Call, RefusedError
+from conveyor.adapters.gitea.rights import Rights
 from conveyor.adapters.gitea.shapes import HookRow
 
 EVENTS = ("push", "create", "delete", "pull_request", "status", "workflow_run", "issue_comment")
-"""What the gateway wants to hear; `pull_request` brings its reviews along, older servers ignore names they lack."""
+"""What the gateway wants to hear; `pull_request` brings its reviews along, servers ignore names they do not know."""
 
 
-class Hooks(Topic):
+class Hooks(Rights):
     """The topic of webhooks; the token's account must be an admin of the repository."""
 
     async def hook_is_active(self, repo: str, url: str) -> bool:
         """Whether an active JSON webhook to this address is registered."""
-        return any(row.active and row.config.content_type == "json" for row in await self._hooks(repo, url))
+        return any(_is_sound(row) for row in await self._hooks(repo, url))
 
     async def ensure_hook(self, repo: str, url: str, secret: str, events: Sequence[str] = EVENTS) -> bool:
-        """Register the webhook unless an active one to this address is there; True when it was made.
+        """Register the webhook unless an active one to this address brings all that this server can; True when made.
 
-        Gitea shows no secret and cannot change one: call `replace_hook` when the secret is new.
+        Others to the same address go: each would bring everything twice. Gitea shows no secret and cannot change one:
+        call `replace_hook` when the secret is new.
         """
-        if await self.hook_is_active(repo, url):
-            return False
-        await self.replace_hook(repo, url, secret, events)
-        return True
+        rows, wanted = await self._hooks(repo, url), set(events) & set((await self.product()).events)
+        good = next((row for row in rows if _is_sound(row) and wanted <= set(row.events)), None)
+        if good is None:
+            await self.replace_hook(repo, url, secret, events)
+            return True
+        await self._delete(repo, [row for row in rows if row.id != good.id])
+        return False
 
     async def replace_hook(self, repo: str, url: str, secret: str, events: Sequence[str] = EVENTS) -> None:
         """Register the webhook anew, then delete those to the same address that were there before."""
         old = await self._hooks(repo, url)
         body = {
-            "type": "gitea",
+            "type": "gitea",  # Forgejo takes it as well, and then names branches as Gitea does
             "active": True,  # the default is false
             "config": {"url": url, "content_type": "json", "secret": secret},
             "events": list(events),
@@ -38,7 +43,10 @@ class Hooks(Topic):
         }
         doing = f"registering the webhook of {repo}"
         await self._http.succeed(Call(method="POST", path=f"repos/{repo}/hooks", body=body, doing=doing))
-        for row in old:
+        await self._delete(repo, old)
+
+    async def _delete(self, repo: str, rows: Sequence[HookRow]) -> None:
+        for row in rows:
             call = Call(method="DELETE", path=f"repos/{repo}/hooks/{row.id}", doing=f"deleting a webhook of {repo}")
             try:
                 await self._http.succeed(call)
@@ -49,3 +57,7 @@ class Hooks(Topic):
     async def _hooks(self, repo: str, url: str) -> list[HookRow]:
         call = Call(path=f"repos/{repo}/hooks", doing=f"listing the webhooks of {repo}")
         return [row for row in await self._http.rows(call, list[HookRow]) if row.config.url == url]
+
+
+def _is_sound(row: HookRow) -> bool:
+    return row.active and row.config.content_type == "json"

@@ -8,27 +8,38 @@ from conveyor.adapters.gitea.shapes import PullRow
 from conveyor.contracts.errors import TransientError
 from conveyor.contracts.observed import MergeAnswer, MergeResult, PullRequest
 
-_BLOCKED_WORDS = (
-    "not all required status checks",
-    "enough approvals",
-    "requested changes",
-    "official review requests",
-    "changed protected files",
-    "not allowed to merge",
-    "user not allowed",
-    "work in progress",
-    "allowed merge style",
-    "dependencies",
-    "not allowed to push to protected branch",
+_PHRASES = (
+    (
+        MergeAnswer.RETRY,
+        (
+            "try again later",
+            "cannot lock ref",
+            "failed to update ref",
+            "push out of date",
+            "behind the base branch",
+            "already scheduled",
+        ),
+    ),
+    (
+        MergeAnswer.BLOCKED,
+        (
+            "not all required status checks",
+            "enough approvals",
+            "requested changes",
+            "official review requests",
+            "changed protected files",
+            "not allowed to merge",
+            "user not allowed",
+            "work in progress",
+            "allowed merge style",
+            "dependencies",
+            "not allowed to push to protected branch",
+        ),
+    ),
+    (MergeAnswer.CONFLICT, ("conflict", "not possible to fast-forward")),
+    (MergeAnswer.BLOCKED, ("pushrejected",)),
 )
-_RETRY_WORDS = (
-    "try again later",
-    "cannot lock ref",
-    "push out of date",
-    "behind the base branch",
-    "already scheduled",
-)
-_CONFLICT_WORDS = ("conflict", "not possible to fast-forward")
+"""Read in this order. What is rejected in a push and by none of the words above was so by a hook of the repository."""
 
 
 class MergeAttempt(Struct, frozen=True, kw_only=True):
@@ -59,12 +70,9 @@ def _open_meaning(attempt: MergeAttempt) -> MergeAnswer:
         return MergeAnswer.CONFLICT
     if attempt.status == 409 and "head out of date" in words:
         return MergeAnswer.HEAD_MOVED
-    if any(known in words for known in _RETRY_WORDS):
-        return MergeAnswer.RETRY
-    if any(known in words for known in _BLOCKED_WORDS):
-        return MergeAnswer.BLOCKED
-    if any(known in words for known in _CONFLICT_WORDS):
-        return MergeAnswer.CONFLICT
+    for answer, phrases in _PHRASES:
+        if any(phrase in words for phrase in phrases):
+            return answer
     return MergeAnswer.BLOCKED if attempt.status in (403, 405, 422, 423) else MergeAnswer.RETRY
 
 

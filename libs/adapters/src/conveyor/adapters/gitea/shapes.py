@@ -97,6 +97,22 @@ class HookRow(Struct, frozen=True):
     config: HookConfigRow = HookConfigRow()
 
 
+class PermissionsRow(Struct, frozen=True):
+    """What the token's account may do in a repository."""
+
+    pull: bool = False
+    push: bool = False
+    admin: bool = False
+
+
+class RepoRow(Struct, frozen=True):
+    """A repository."""
+
+    default_branch: str = ""
+    archived: bool = False
+    permissions: PermissionsRow | None = None
+
+
 class VersionRow(Struct, frozen=True):
     """The server's version."""
 

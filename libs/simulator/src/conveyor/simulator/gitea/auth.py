@@ -28,12 +28,15 @@ class Caller:
         return self.user
 
 
-def authenticate(world: World, header: str | None) -> Caller:
-    """Read `token T`, `Bearer T` or Basic with a password or a token; refuses wrong ones with 401."""
+def authenticate(world: World, header: str | None, *, is_strict: bool = False) -> Caller:
+    """Read `token T`, `Bearer T` or Basic with a password or a token; refuses wrong ones with 401.
+
+    `is_strict`: the word `token` must be in lower case, as Forgejo and older Gitea want it.
+    """
     if not header:
         return Caller(None)
     scheme, _, value = header.partition(" ")
-    if scheme.lower() in ("token", "bearer"):
+    if scheme.lower() in ("token", "bearer") and not (is_strict and scheme.lower() == "token" != scheme):
         return _by_token(world, value.strip())
     if scheme.lower() == "basic":
         return _by_basic(world, value)

@@ -52,13 +52,13 @@ class Teller:
         """Tell that a branch or tag came into being; the name is short here."""
         body = {"sha": move.after, "ref": move.short, "ref_type": move.kind}
         label = f"create {self.repo.full_name} {move.short}"
-        return Event("create", "create", "create", label, lambda: body | self._tail(), _branch(move))
+        return Event("create", "create", "create", label, lambda: body | self._tail(), _branch(move), move.ref)
 
     def deleted(self, move: Move) -> Event:
         """Tell that a branch or tag is gone; no sha, and for a branch no push follows."""
         body = {"ref": move.short, "ref_type": move.kind, "pusher_type": "user"}
         label = f"delete {self.repo.full_name} {move.short}"
-        return Event("delete", "delete", "delete", label, lambda: body | self._tail(), _branch(move))
+        return Event("delete", "delete", "delete", label, lambda: body | self._tail(), _branch(move), move.ref)
 
     def pushed(self, move: Move, commits: list[Json], total: int) -> Event:
         """Tell about a push; `commits` newest first, of which at most five are shown."""

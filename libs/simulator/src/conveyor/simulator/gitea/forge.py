@@ -13,6 +13,7 @@ from conveyor.simulator.clock import Clock
 from conveyor.simulator.gitea import git_merge
 from conveyor.simulator.gitea.events import FEED_MAX_COMMITS, Move, Teller
 from conveyor.simulator.gitea.faults import RestFaults
+from conveyor.simulator.gitea.flavour import GITEA, Flavour
 from conveyor.simulator.gitea.git import GitRepository, Signature
 from conveyor.simulator.gitea.shapes import Json, Shapes
 from conveyor.simulator.gitea.webhooks import Event, Notifier
@@ -32,13 +33,14 @@ class Timing:
 class Forge:
     """Everything behind the HTTP surface; one event loop, one lock a repository for moving branches."""
 
-    def __init__(self, root: Path, clock: Clock, timing: Timing) -> None:
+    def __init__(self, root: Path, clock: Clock, timing: Timing, flavour: Flavour = GITEA) -> None:
         self.root = root
         self.clock = clock
         self.timing = timing
+        self.flavour = flavour
         self.world = World()
         self.shapes = Shapes(self.world)
-        self.notifier = Notifier()
+        self.notifier = Notifier(flavour)
         self.rest_faults = RestFaults()
         self.push_listeners: list[Callable[[Repo, Move, User], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()

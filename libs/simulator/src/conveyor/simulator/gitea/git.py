@@ -1,6 +1,7 @@
 """Bare git repositories driven by the git command: where the simulated Gitea keeps every branch for real."""
 
 import asyncio
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -107,7 +108,14 @@ async def run_git_bytes(cwd: Path, *args: str, stdin: bytes = b"", extra: Mappin
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    out, err = await process.communicate(stdin or None)
+    try:
+        out, err = await process.communicate(stdin or None)
+    except asyncio.CancelledError:
+        # Whoever stops the server must not leave a child behind.
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
+        raise
     if process.returncode != 0:
         said = (err or out).decode("utf-8", "replace").strip()
         raise GitError(f"git {' '.join(args)} exited {process.returncode}: {said}")

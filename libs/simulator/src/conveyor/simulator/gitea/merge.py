@@ -38,7 +38,10 @@ async def merge_pull(forge: Forge, repo: Repo, pull: Pull, order: MergeOrder, ac
     The pull request's `closed` is told before the base's `push`, and every other open pull request on this base is
     checked again, also when the merge failed.
     """
-    refuse_merge(repo, pull, order, actor)
+    try:
+        refuse_merge(repo, pull, order, actor)
+    except RefusalError as refusal:
+        raise forge.flavour.reworded(refusal) from None
     merge = _Merge(forge, repo, pull, order, actor)
     base = repo.heads[pull.base]
     try:

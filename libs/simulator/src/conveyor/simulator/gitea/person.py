@@ -17,6 +17,7 @@ from conveyor.simulator.gitea.world import (
     Comment,
     Hook,
     Permission,
+    Protection,
     Pull,
     RefusalError,
     Repo,
@@ -89,13 +90,21 @@ class Person:
         """Let a user work on a repository."""
         self.repo(repo).collaborators[self.forge.world.user(login).login] = permission
 
-    def add_hook(self, repo: str, url: str, secret: str, events: tuple[str, ...] = ()) -> Hook:
+    def add_hook(self, repo: str, url: str, secret: str, events: tuple[str, ...] = (), kind: str = "gitea") -> Hook:
         """Register an active webhook for these events (default: everything an orchestrator hears)."""
         wanted = list(events) or ["push", "create", "delete", "pull_request", "issue_comment", "status"]
         now, hook_id = self.forge.now(), self.forge.world.next_id("hook")
-        hook = Hook(hook_id, url, "json", secret, expand_events(wanted), True, "", "", now, now)  # noqa: FBT003 - active
+        heard = expand_events(wanted, self.forge.flavour)
+        hook = Hook(hook_id, url, "json", secret, heard, True, "", "", now, now, kind)  # noqa: FBT003 - active
         self.repo(repo).hooks[hook.id] = hook
         return hook
+
+    def protect(
+        self, repo: str, branch: str, *, enable_status_check: bool = False, required_approvals: int = 0
+    ) -> None:
+        """Protect a branch: checks must be green, or so many must approve, before anything is merged into it."""
+        rule = Protection(branch, enable_status_check=enable_status_check, required_approvals=required_approvals)
+        self.repo(repo).protections[branch] = rule
 
     async def push(
         self, repo: str, branch: str, files: Files, *, by: str | None = None, message: str = "Change files"

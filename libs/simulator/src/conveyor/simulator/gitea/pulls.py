@@ -118,13 +118,16 @@ def _reopen(forge: Forge, repo: Repo, pull: Pull, actor: User) -> None:
 
 
 async def update_pull(forge: Forge, repo: Repo, pull: Pull, style: str, actor: User) -> None:
-    """Bring the base into the head by merge or rebase; refuses with 409 on conflict and 422 when it is over."""
+    """Bring the base into the head by merge or rebase.
+
+    Refuses with 409 on conflict, 422 when it is over, and 500 when the head has all of the base already.
+    """
     if pull.state != "open":
         raise RefusalError(422, "pull request is closed")
     async with repo.lock:
         base, head, who = repo.heads[pull.base], repo.heads[pull.head], forge.signature(actor)
         if await repo.git.merge_base(base, head) == base:
-            return  # nothing new on the base: 200 and no change
+            raise RefusalError(500, f"HeadBranch of PR {pull.number} is up to date")
         try:
             if style == "rebase":
                 new = await git_merge.rebase(repo.git, base, head, who)

@@ -59,8 +59,8 @@ class Call:
 
     def page(self, items: Sequence[Item]) -> tuple[list[Item], dict[str, str]]:
         """Cut the asked page out and return it with the paging headers."""
-        limit = min(max(int(self.query.get("limit", DEFAULT_PAGE)), 1), MAX_PAGE)
-        number = max(int(self.query.get("page", "1")), 1)
+        limit = min(self._number("limit") or DEFAULT_PAGE, MAX_PAGE)
+        number = max(self._number("page"), 1)
         headers = {"X-Total-Count": str(len(items)), "Access-Control-Expose-Headers": "X-Total-Count, Link"}
         links = []
         last = -(-len(items) // limit)
@@ -71,6 +71,10 @@ class Call:
         if links:
             headers["Link"] = ",".join(links)
         return list(items[(number - 1) * limit : number * limit]), headers
+
+    def _number(self, name: str) -> int:
+        text = self.query.get(name, "")
+        return int(text) if text.isascii() and text.isdigit() else 0
 
     def _link(self, number: int, limit: int, name: str) -> str:
         return f'<{self.forge.shapes.url}{self.request.url.path}?limit={limit}&page={number}>; rel="{name}"'
@@ -119,7 +123,7 @@ def _answer(forge: Forge, endpoint: Endpoint) -> Callable[[Request], Awaitable[R
 
 
 async def _call(forge: Forge, request: Request) -> Call:
-    caller = authenticate(forge.world, request.headers.get("authorization"))
+    caller = authenticate(forge.world, request.headers.get("authorization"), is_strict=forge.flavour.is_forgejo)
     raw = await request.body()
     try:
         body = json.loads(raw) if raw.strip() else {}

@@ -7,7 +7,7 @@ from conveyor.simulator.gitea.rest import Call, Endpoint, in_repo
 from conveyor.simulator.gitea.webhooks import expand_events
 from conveyor.simulator.gitea.world import Hook, RefusalError
 
-TYPES, CONTENT_TYPES = ("gitea", "gogs"), ("json", "form")
+CONTENT_TYPES = ("json", "form")
 
 
 def endpoints() -> list[Endpoint]:
@@ -37,7 +37,7 @@ async def list_hooks(call: Call) -> Response:
 
 async def create_hook(call: Call) -> Response:
     """Register a hook; without `active` it never fires, without `events` it hears pushes only."""
-    if call.word("type") not in TYPES:
+    if call.word("type") not in call.forge.flavour.hook_types:
         raise RefusalError(422, f"Invalid hook type: {call.word('type')}")
     config = call.body.get("config") or {}
     for name in ("url", "content_type"):
@@ -51,12 +51,13 @@ async def create_hook(call: Call) -> Response:
         url=str(config["url"]),
         content_type=str(config["content_type"]),
         secret=str(config.get("secret") or ""),
-        events=expand_events(list(call.body.get("events") or [])),
+        events=expand_events(list(call.body.get("events") or []), call.forge.flavour),
         active=bool(call.body.get("active")),
         branch_filter=call.word("branch_filter"),
         authorization_header=call.word("authorization_header"),
         created_at=now,
         updated_at=now,
+        type=call.word("type"),
     )
     call.repo.hooks[hook.id] = hook
     return JSONResponse(call.forge.shapes.hook(hook), 201)
@@ -72,7 +73,7 @@ async def patch_hook(call: Call) -> Response:
     hook, config = _hook(call), call.body.get("config") or {}
     hook.url = str(config.get("url") or hook.url)
     hook.content_type = str(config.get("content_type") or hook.content_type)
-    hook.events = expand_events(list(call.body.get("events") or []))
+    hook.events = expand_events(list(call.body.get("events") or []), call.forge.flavour)
     hook.branch_filter = call.word("branch_filter")
     hook.authorization_header = call.word("authorization_header")
     if call.body.get("active") is not None:

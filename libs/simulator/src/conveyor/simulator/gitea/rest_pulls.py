@@ -37,7 +37,8 @@ def endpoints() -> list[Endpoint]:
 
 async def list_pulls(call: Call) -> Response:
     """List pull requests by state, base and poster; there is no filter by head."""
-    state, base, poster = call.query.get("state", "open"), call.query.get("base_branch"), call.query.get("poster")
+    state, poster = call.query.get("state", "open"), call.query.get("poster")
+    base = None if call.forge.flavour.is_forgejo else call.query.get("base_branch")
     found = [
         pull
         for pull in call.repo.pulls.values()

@@ -74,8 +74,9 @@ async def create_branch(call: Call) -> Response:
     """Make a branch from a branch, tag or sha: 409 when it exists, 404 or 500 when its origin does not."""
     repo, name = call.repo, call.word("new_branch_name")
     async with repo.lock:
+        await _refuse_spelling(repo, name)
         start = await _start(call, repo)
-        await _refuse_name(repo, name)
+        _refuse_taken(repo, name)
         await repo.git.update_ref(f"refs/heads/{name}", start)
         await call.forge.refs_moved(repo, call.user)
     return JSONResponse(await branch_shape(call, repo, name), 201)
@@ -93,15 +94,20 @@ async def _start(call: Call, repo: Repo) -> str:
     return sha
 
 
-async def _refuse_name(repo: Repo, name: str) -> None:
+async def _refuse_spelling(repo: Repo, name: str) -> None:
     if len(name) > MAX_BRANCH_CHARS:
         raise RefusalError(422, "[NewBranchName]: MaxSize")
     try:
         await repo.git.git("check-ref-format", "--branch", name)
     except GitError as failure:
         raise RefusalError(422, "[NewBranchName]: GitRefName") from failure
+
+
+def _refuse_taken(repo: Repo, name: str) -> None:
     if name in repo.heads:
         raise RefusalError(409, "The branch already exists.")
+    if f"refs/tags/{name}" in repo.refs:
+        raise RefusalError(409, "The branch with the same tag already exists.")
     parents = [name.rsplit("/", depth)[0] for depth in range(1, name.count("/") + 1)]
     if any(head.startswith(f"{name}/") or head in parents for head in repo.heads):
         raise RefusalError(409, "The branch with the same name already exists.")
@@ -113,8 +119,10 @@ async def delete_branch(call: Call) -> Response:
     async with repo.lock:
         if name not in repo.heads:
             raise RefusalError(404, "The target couldn't be found.")
-        if name == repo.default_branch or name in repo.protections:
-            raise RefusalError(403, "can not delete default or protected branch")
+        if name == repo.default_branch:
+            raise RefusalError(403, "can not delete default branch")
+        if name in repo.protections:
+            raise RefusalError(403, "branch protected")
         await repo.git.delete_ref(f"refs/heads/{name}")
         await call.forge.refs_moved(repo, call.user)
     return Response(status_code=204)

@@ -7,8 +7,6 @@ from starlette.responses import JSONResponse, Response
 from conveyor.simulator.gitea.rest import Call, Endpoint
 from conveyor.simulator.gitea.world import RefusalError, Token, User
 
-VERSION = "1.26.4"
-
 
 def endpoints() -> list[Endpoint]:
     """Return the endpoints of this chapter."""
@@ -23,9 +21,9 @@ def endpoints() -> list[Endpoint]:
     ]
 
 
-async def version(_call: Call) -> Response:
+async def version(call: Call) -> Response:
     """Tell the version, to anybody."""
-    return JSONResponse({"version": VERSION})
+    return JSONResponse({"version": call.forge.flavour.version})
 
 
 async def me(call: Call) -> Response:

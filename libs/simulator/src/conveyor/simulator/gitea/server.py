@@ -21,6 +21,7 @@ from conveyor.simulator.gitea import (
     rest_users,
 )
 from conveyor.simulator.gitea.faults import RestFaults
+from conveyor.simulator.gitea.flavour import GITEA, Flavour
 from conveyor.simulator.gitea.forge import Forge, Timing
 from conveyor.simulator.gitea.git_http import GitHttp
 from conveyor.simulator.gitea.person import Person
@@ -34,15 +35,21 @@ class GiteaServer(Person):
     """A Gitea on loopback with real repositories in `root` (default: a folder that goes when it stops for good).
 
     Use it as an async context manager. `courier` loses, doubles, delays and reorders webhooks when asked to,
-    `rest_faults` makes REST calls fail, `timing` says how slow the mergeable check is.
+    `rest_faults` makes REST calls fail, `timing` says how slow the mergeable check is, `flavour` makes it a Forgejo.
     """
 
     def __init__(
-        self, root: Path | None = None, *, clock: Clock | None = None, timing: Timing | None = None, port: int = 0
+        self,
+        root: Path | None = None,
+        *,
+        clock: Clock | None = None,
+        timing: Timing | None = None,
+        port: int = 0,
+        flavour: Flavour = GITEA,
     ) -> None:
         self._folder = None if root is not None else tempfile.TemporaryDirectory(prefix="conveyor-gitea-")
         place = root if root is not None else Path(self._folder.name if self._folder else "")
-        super().__init__(Forge(place, clock or Clock(), timing or Timing()))
+        super().__init__(Forge(place, clock or Clock(), timing or Timing(), flavour))
         self._http = HttpServer(self._app(), port=port)
 
     def _app(self) -> Starlette:

@@ -216,7 +216,7 @@ class Shapes:
         """Return a hook without its secret."""
         return {
             "id": hook.id,
-            "type": "gitea",
+            "type": hook.type,
             "branch_filter": hook.branch_filter,
             "config": {"content_type": hook.content_type, "url": hook.url},
             "events": hook.events,

@@ -55,6 +55,15 @@ def combine(states: list[str]) -> str:
     return "pending"
 
 
+_OLDER_ORDER = ("error", "failure", "warning", "pending", "success")
+
+
+def worst(states: list[str]) -> str:
+    """Return the worst word of many, as Gitea combined until 1.24 and Forgejo does; an error is a failure."""
+    known = [state for state in _OLDER_ORDER if state in states]
+    return "failure" if known[:1] == ["error"] else known[0] if known else ""
+
+
 def required_pass(repo: Repo, sha: str, rule: Protection) -> bool:
     """Whether the statuses that a protection rule asks for are there and green; without globs all must be."""
     latest = latest_statuses(repo, sha)

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from conveyor.simulator.delivery import Courier, Packed, Parcel, Policy
+from conveyor.simulator.gitea.flavour import Flavour
 from conveyor.simulator.gitea.world import Hook, Repo
 
 DELIVER_TIMEOUT_S = 5.0  # Gitea's `[webhook] DELIVER_TIMEOUT`
@@ -26,8 +27,10 @@ PULL_EVENTS = (
     "pull_request_review_request",
     "pull_request_comment",
 )
-KNOWN_EVENTS = ("push", "create", "delete", *PULL_EVENTS, "issue_comment", "status", "repository")
-BRANDS = ("GitHub", "Gitea", "Gogs")
+KNOWN_EVENTS = (
+    *("push", "create", "delete", *PULL_EVENTS, "issue_comment", "status", "repository"),
+    *("issues", "fork", "release", "wiki", "package", "workflow_run", "workflow_job"),
+)
 _quiet: ContextVar[bool] = ContextVar("gitea_quiet", default=False)
 
 
@@ -41,6 +44,8 @@ class Event:
     label: str
     body: Callable[[], dict[str, Any]]
     branch: str | None = None
+    full_ref: str = ""
+    """Of a branch or tag that came or went: what a hook of Forgejo's own type is told instead of the short name."""
 
 
 @contextlib.contextmanager
@@ -53,7 +58,7 @@ def quietly() -> Iterator[None]:
         _quiet.reset(token)
 
 
-def expand_events(names: list[str]) -> list[str]:
+def expand_events(names: list[str], flavour: Flavour) -> list[str]:
     """Return what a subscription stores: `pull_request` means all its kinds, unknown names vanish, none means push."""
     if not names:
         return ["push"]
@@ -63,7 +68,7 @@ def expand_events(names: list[str]) -> list[str]:
             expanded += PULL_EVENTS
         elif name == "pull_request_only":
             expanded.append("pull_request")
-        elif name in KNOWN_EVENTS:
+        elif name in KNOWN_EVENTS and name not in flavour.unknown_events:
             expanded.append(name)
     return list(dict.fromkeys(expanded))
 
@@ -83,7 +88,8 @@ def signature_headers(secret: str, content: bytes) -> dict[str, str]:
 class Notifier:
     """Hands events to the courier, one parcel for each hook that subscribed: at most once, five seconds, no retry."""
 
-    def __init__(self) -> None:
+    def __init__(self, flavour: Flavour) -> None:
+        self.flavour = flavour
         self.courier = Courier(Policy(attempts=1, timeout_s=DELIVER_TIMEOUT_S))
 
     def tell(self, repo: Repo, event: Event) -> None:
@@ -98,10 +104,22 @@ class Notifier:
         """Send the event to this hook whether it subscribed or not."""
 
         def pack() -> Packed:
-            content = json.dumps(event.body(), indent=2, ensure_ascii=False).encode()
-            return Packed(_wire(hook, content), _headers(hook, event, content))
+            content = self._content(hook, event)
+            return Packed(_wire(hook, content), _headers(hook, event, content, self.flavour))
 
-        self.courier.post(Parcel(label=event.label, url=hook.url, pack=pack, stamp=_delivery_id))
+        self.courier.post(Parcel(label=event.label, url=hook.url, pack=pack, stamp=self._delivery_id))
+
+    def _content(self, hook: Hook, event: Event) -> bytes:
+        body = event.body()
+        if event.full_ref and hook.type == "forgejo":
+            body = body | {"ref": event.full_ref}
+        # Forgejo writes these anew for hooks of Gitea's type, and forgets to indent them.
+        is_compact = self.flavour.is_forgejo and bool(event.full_ref) and hook.type != "forgejo"
+        return json.dumps(body, indent=None if is_compact else 2, ensure_ascii=False).encode()
+
+    def _delivery_id(self) -> dict[str, str]:
+        delivery_id = str(uuid.uuid4())
+        return {f"X-{brand}-Delivery": delivery_id for brand in self.flavour.brands}
 
 
 def _wants(hook: Hook, event: Event) -> bool:
@@ -115,18 +133,16 @@ def _wire(hook: Hook, content: bytes) -> bytes:
     return content if hook.content_type == "json" else urlencode({"payload": content.decode()}).encode()
 
 
-def _headers(hook: Hook, event: Event, content: bytes) -> dict[str, str]:
+def _headers(hook: Hook, event: Event, content: bytes, flavour: Flavour) -> dict[str, str]:
     kind = "application/json" if hook.content_type == "json" else "application/x-www-form-urlencoded"
     headers = {"User-Agent": "Go-http-client/1.1", "Content-Type": kind, "Accept-Encoding": "gzip"}
-    for brand in BRANDS:
+    for brand in flavour.brands:
         headers |= {f"X-{brand}-Event": event.name, f"X-{brand}-Event-Type": event.type}
-    for brand in ("GitHub", "Gitea"):
+    for brand in () if flavour.is_forgejo else ("GitHub", "Gitea"):
         headers[f"X-{brand}-Hook-Installation-Target-Type"] = "repository"
     if hook.authorization_header:
         headers["Authorization"] = hook.authorization_header
-    return headers | signature_headers(hook.secret, content)
-
-
-def _delivery_id() -> dict[str, str]:
-    delivery_id = str(uuid.uuid4())
-    return {f"X-{brand}-Delivery": delivery_id for brand in BRANDS}
+    signed = signature_headers(hook.secret, content)
+    if flavour.is_forgejo:
+        signed["X-Forgejo-Signature"] = signed["X-Gitea-Signature"]
+    return headers | signed

@@ -101,6 +101,7 @@ class Hook:
     authorization_header: str
     created_at: str
     updated_at: str
+    type: str = "gitea"
 
 
 @dataclasses.dataclass
