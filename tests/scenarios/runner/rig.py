@@ -100,9 +100,9 @@ class Rig:
         await CommandQueue(self.bus).publish(command)
         return command
 
-    async def commit(self, run: Run | None) -> None:
+    async def commit(self, run: Run | None, stage: str = "development") -> None:
         task = Task(
-            project="shop", key="SHOP-12", issue_id="issue-1", title="Dark mode", stage="development", created_at=NOW,
+            project="shop", key="SHOP-12", issue_id="issue-1", title="Dark mode", stage=stage, created_at=NOW,
             entered_at=NOW, branch=BRANCH, waiting=Waiting.RUN, run=run, revision=self.revision,
         )  # fmt: skip
         event = IssueStarted(
@@ -110,6 +110,10 @@ class Rig:
             origin=Origin.WEBHOOK, trace_id="t", issue_id="issue-1", title="Dark mode",
         )  # fmt: skip
         self._seq = await self.tasks.commit(TaskRecord(task=task, event=event), self._seq)
+
+    def worktree(self, runner: str = "runner-1") -> Path:
+        """Where the task's worktree lies while there is one."""
+        return self.folder / runner / "worktrees" / "shop.SHOP-12"
 
     async def events(self, kind: type) -> list[Any]:
         history = await EventLog(self.bus).history("shop", "SHOP-12")

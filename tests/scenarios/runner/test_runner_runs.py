@@ -137,7 +137,7 @@ async def test_an_agent_that_is_not_there_leaves_its_commands_queued(rig: Rig, e
         assert (await rig.outcome(command, eventually)).kind is OutcomeKind.SUCCEEDED
 
 
-@pytest.mark.behaviour("RU-1")
+@pytest.mark.behaviour("RU-1", "SE-19")
 async def test_a_command_that_is_no_longer_current_is_dropped(rig: Rig, eventually: Eventually) -> None:
     old = await rig.order()
     await rig.commit(None)

@@ -371,8 +371,9 @@ def test_names_are_harmless_and_never_collide() -> None:
 
 
 async def test_a_link_out_of_the_root_is_refused(forge: Forge, workspaces: Workspaces, tmp_path: Path) -> None:
-    (tmp_path / "root").mkdir()
-    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "theirs").mkdir(parents=True)
     (tmp_path / "root" / "worktrees").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(PermanentError, match="leads out"):
         await workspaces.prepare(request_for(forge))
+    assert await workspaces.remove_strays() == 0
+    assert (tmp_path / "elsewhere" / "theirs").is_dir()

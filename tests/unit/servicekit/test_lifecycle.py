@@ -15,20 +15,22 @@ from conveyor.servicekit.sections import LogSettings
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log: LogSettings = LogSettings(format="json")
+    drain_s: float = 0.1
+    grace_s: float = 20.0
 
 async def start(service: Service, settings: Settings) -> None:
     async def loop() -> None:
         print("up", flush=True)
         await service.stopping.wait()
         print("draining", flush=True)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(settings.drain_s)
         print("drained", flush=True)
     async def closing() -> None:
         print("closed", flush=True)
     service.resources.push_async_callback(closing)
     service.spawn("loop", loop())
 
-service_main("sample", Settings, start, sys.argv[1:])
+service_main("sample", Settings, start, sys.argv[1:], grace_s=lambda settings: settings.grace_s)
 """
 
 
@@ -58,6 +60,18 @@ async def test_wrong_settings_end_a_process_with_a_sentence_and_code_2(tmp_path:
     _, err = await process.communicate()
     assert process.returncode == 2
     assert err.decode().startswith(f"{config}: log.format: Invalid enum value 'xml'")
+
+
+async def test_a_process_drains_no_longer_than_the_grace_of_its_settings(tmp_path: Path) -> None:
+    config = tmp_path / "conveyor.toml"
+    config.write_text("drain_s = 30.0\ngrace_s = 0.2\n")
+    process = await child(tmp_path, "--config", str(config))
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"up\n"
+    process.send_signal(signal.SIGTERM)
+    out, err = await process.communicate()
+    assert out.decode().split() == ["draining", "closed"]
+    assert "grace is over" in err.decode()
 
 
 async def test_a_dying_task_stops_the_service_with_code_1() -> None:

@@ -22,6 +22,8 @@ S = TypeVar("S", bound=msgspec.Struct)
 
 EXIT_USAGE = 2
 """The exit code of a service that was configured wrongly; restarting cannot help."""
+GRACE_S = 20.0
+"""How long a service may drain unless it says otherwise."""
 ABORT_S = 5.0
 """How long cancelled tasks may take to clean up before the process goes without them."""
 
@@ -32,7 +34,7 @@ class Service:
     `spawn` what must run, let loops watch `stopping`, push what must be closed onto `resources`.
     """
 
-    def __init__(self, name: str, *, grace_s: float = 20.0, config_path: Path | None = None) -> None:
+    def __init__(self, name: str, *, grace_s: float = GRACE_S, config_path: Path | None = None) -> None:
         self.name = name
         self.config_path = config_path
         self.stopping = asyncio.Event()
@@ -150,8 +152,13 @@ def service_main(
     kind: type[S],
     start: Callable[[Service, S], Awaitable[None]],
     arguments: list[str] | None = None,
+    *,
+    grace_s: Callable[[S], float] = lambda _settings: GRACE_S,
 ) -> None:
-    """Be a service's `main`: read `--config PATH`, load its settings, run `start(service, settings)`, exit."""
+    """Be a service's `main`: read `--config PATH`, load its settings, run `start(service, settings)`, exit.
+
+    `grace_s` says by the settings how many seconds it may drain.
+    """
     parser = argparse.ArgumentParser(prog=f"conveyor-{name}", description=f"Conveyor's {name} service.")
     parser.add_argument("--config", type=Path, default=None, help="the configuration file (TOML)")
     path: Path | None = parser.parse_args(arguments).config
@@ -163,7 +170,7 @@ def service_main(
     logs.configure(getattr(settings, "log", LogSettings()), name, tuple(secrets_in(settings)))
 
     async def run() -> int:
-        service = Service(name, config_path=path)
+        service = Service(name, grace_s=grace_s(settings), config_path=path)
         return await service.run(lambda started: start(started, settings))
 
     sys.exit(uvloop.run(run()))

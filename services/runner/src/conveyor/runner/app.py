@@ -5,7 +5,7 @@ import base64
 import fcntl
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
 from conveyor.adapters.agents import FORMATS, parser_for
@@ -22,7 +22,8 @@ from conveyor.runner.preflight import Preflight
 from conveyor.runner.presence import Announcer, Here
 from conveyor.runner.process import Stop
 from conveyor.runner.settings import Settings, check
-from conveyor.runner.workspace import Git, Workspaces
+from conveyor.runner.tidy import Ground, Tidy
+from conveyor.runner.workspace import Git, Request, Workspaces
 from conveyor.servicekit.bus import (
     Bucket,
     Bus,
@@ -31,6 +32,7 @@ from conveyor.servicekit.bus import (
     TaskStore,
     connect,
     consume_by_priority,
+    follow,
     provision,
     ready,
     register,
@@ -85,7 +87,9 @@ class _Runner:
             figures=Figures(self._metrics),
         )
         projects = {project.name: project for project in settings.project}
+        self._tasks = desk.tasks
         means = self._means(root, environment)
+        self._workspaces = means.workspaces
         self._handler = RunHandler(desk, means, Known(projects=projects, agents=settings.agents), self._preflight)
 
     async def start(self) -> None:
@@ -104,10 +108,32 @@ class _Runner:
         stopping = self._service.stopping
         self._service.spawn("presence", announcer.run(self._settings.runner.heartbeat_s, stopping))
         self._service.spawn("drain", self._drain())
+        self._service.spawn("tidy", self._tidy().run(stopping))
         self._service.spawn(
             "runs",
             consume_by_priority(self._bus, self._queues(), self._handler, slots=self._slots, stopping=stopping),
         )
+
+    def _tidy(self) -> Tidy:
+        async def changes() -> AsyncGenerator[str, None]:
+            async for message in follow(self._bus, streams.TASKS.name, ("task.>",)):
+                yield message.subject
+
+        async def before_remove(request: Request) -> None:
+            """Nothing so far."""
+
+        tidy = Tidy(
+            Ground(
+                workspaces=self._workspaces,
+                tasks=self._tasks,
+                clock=SYSTEM_CLOCK,
+                is_busy=self._handler.is_busy,
+                changes=changes,
+                before_remove=before_remove,
+            )
+        )
+        self._handler.on_end = tidy.wake
+        return tidy
 
     def _slots(self) -> int:
         return self._settings.runner.slots if self._preflight.can_work else 0

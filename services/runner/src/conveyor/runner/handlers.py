@@ -77,14 +77,21 @@ class RunHandler:
         self._agents = known.agents
         self._preflight = preflight
         self._switches: dict[str, StopSwitch] = {}
+        self._tasks_at_work: dict[str, tuple[str, str]] = {}
         self.idle = asyncio.Event()
         """Set while nothing is in hand."""
         self.idle.set()
+        self.on_end: Callable[[], None] = lambda: None
+        """Called whenever a run is out of hand."""
 
     @property
     def runs(self) -> tuple[str, ...]:
         """The runs in hand."""
         return tuple(self._switches)
+
+    def is_busy(self, project: str, key: str) -> bool:
+        """Whether a run of this task is in hand."""
+        return (project, key) in self._tasks_at_work.values()
 
     def stop_all(self, why: Stop) -> None:
         """Stop every run in hand; their outcomes are reported as ever."""
@@ -118,12 +125,14 @@ class RunHandler:
         if command.agent in self._agents and (problem := await self._preflight.problem(command.agent)):
             raise TransientError(f"agent {command.agent}: {problem}", retry_after_s=PREFLIGHT_RETRY_S)
         switch = self._switches[command.run_id] = StopSwitch()
+        self._tasks_at_work[command.run_id] = (command.project, command.key)
         self._note_load()
         try:
             was_free = await self._claim_and_run(command, switch)
         finally:
-            del self._switches[command.run_id]
+            del self._switches[command.run_id], self._tasks_at_work[command.run_id]
             self._note_load()
+            self.on_end()
         if not was_free:
             await self._settle_redelivered(command)
 

@@ -55,6 +55,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     agents: dict[str, Agent]
 
 
+HOMECOMING_S = 60.0
+"""After `drain_s` runs are stopped; this long they may take to die, to push what they left and to tell the engine."""
+
+
+def grace_s(settings: Settings) -> float:
+    """Return how many seconds the runner may drain in all."""
+    return settings.runner.drain_s + HOMECOMING_S
+
+
 def check(settings: Settings) -> None:
     """Refuse what cannot work: SettingsError names the key and what was expected."""
     if settings.runner.slots < 1:

@@ -1,11 +1,14 @@
 """The door of the workspace room: prepare, commit, push and remove, one repository's references at a time."""
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 from conveyor.runner.workspace import publish, worktree
-from conveyor.runner.workspace.git import Git
+from conveyor.runner.workspace.git import Git, GitError
 from conveyor.runner.workspace.mirror import Mirror
 from conveyor.runner.workspace.places import Request, Workspace, mirror_path, worktree_path
+from conveyor.runner.workspace.tenants import Tenants
 
 
 class Workspaces:
@@ -14,6 +17,7 @@ class Workspaces:
     def __init__(self, root: Path, git: Git) -> None:
         self._root = root.resolve()
         self._git = git
+        self._tenants = Tenants(self._root)
         self._mirrors: dict[str, Mirror] = {}
 
     async def prepare(self, request: Request) -> Workspace:
@@ -24,6 +28,7 @@ class Workspaces:
         mirror = self._mirror(request)
         async with mirror.lock:
             await mirror.fetch()
+            self._tenants.note(request)
             return await worktree.prepare(self._git, mirror, self._root, request)
 
     async def read_target(self, request: Request, file: str) -> str | None:
@@ -49,12 +54,44 @@ class Workspaces:
         async with mirror.lock:
             return await publish.push(self._git, mirror, workspace, head)
 
-    async def remove(self, request: Request) -> None:
-        """Remove a task's worktree; no matter if there is none."""
+    @property
+    def tenants(self) -> list[Request]:
+        """For whom there are worktrees, the one that was not wanted for longest first."""
+        return self._tenants.all()
+
+    async def remove(self, request: Request, *, unless: Callable[[], bool] = lambda: False) -> bool:
+        """Remove a task's worktree and its branch in the mirror; no matter if there is none.
+
+        Does nothing and returns False if `unless` holds once nobody else can prepare the worktree any more.
+        """
         mirror = self._mirror(request)
         async with mirror.lock:
+            if unless():
+                return False
+            path = worktree_path(self._root, request.project, request.key)
             if mirror.path.is_dir():
-                await worktree.remove(self._git, mirror.path, worktree_path(self._root, request.project, request.key))
+                aside = await worktree.remove(self._git, mirror.path, path)
+                await self._forget_branch(mirror, request)
+            else:
+                aside = worktree.put_aside(path)
+            self._tenants.forget(request)
+        await asyncio.to_thread(worktree.delete, aside)
+        return True
+
+    async def remove_strays(self) -> int:
+        """Delete worktrees that are nobody's, and what an earlier life put aside; return how many there were."""
+        strays = self._tenants.strays()
+        aside = [worktree.put_aside(path) for path in strays]
+        trash = worktree.trash_of(self._root)
+        for path in {*aside, *(trash.iterdir() if trash.is_dir() else ())}:
+            await asyncio.to_thread(worktree.delete, path)
+        return len(strays)
+
+    async def _forget_branch(self, mirror: Mirror, request: Request) -> None:
+        try:
+            await self._git.run(mirror.path, "update-ref", "-d", f"refs/heads/{request.branch}")
+        except GitError:  # a branch that cannot be named cannot be there either
+            return
 
     def _mirror(self, request: Request) -> Mirror:
         path = mirror_path(self._root, request.repository)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from conveyor.contracts.errors import PermanentError
@@ -53,11 +54,35 @@ def clear_leftovers(workspace: Workspace) -> None:
         shutil.rmtree(workspace.git_dir / name, ignore_errors=True)
 
 
-async def remove(git: Git, mirror_path: Path, path: Path) -> None:
-    """Remove a worktree and the mirror's record of it, whatever state they are in."""
-    await asyncio.to_thread(_remove_tree, path)
+async def remove(git: Git, mirror_path: Path, path: Path) -> Path:
+    """Take a worktree and the mirror's record of it away, whatever state they are in; return what is left to delete.
+
+    Only a rename: deleting tens of thousands of files takes seconds, in which nobody should have to wait for a lock.
+    """
+    aside = put_aside(path)
     await asyncio.to_thread(_remove_tree, mirror_path / "worktrees" / path.name)
     await git.run(mirror_path, "worktree", "prune")
+    return aside
+
+
+def put_aside(path: Path) -> Path:
+    """Move a worktree into the trash, under a name of its own; no matter if there is none."""
+    trash = trash_of(path.parent.parent)
+    trash.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(dir=trash)) / "gone"
+    if path.is_symlink() or path.exists():
+        path.rename(aside)
+    return aside.parent
+
+
+def trash_of(root: Path) -> Path:
+    """Return where worktrees lie that are being deleted."""
+    return root / "trash"
+
+
+def delete(path: Path) -> None:
+    """Delete what was put aside, also where an agent took our rights away."""
+    _remove_tree(path)
 
 
 async def _reset(git: Git, workspace: Workspace) -> None:
@@ -78,7 +103,7 @@ async def _reset(git: Git, workspace: Workspace) -> None:
 
 
 async def _rebuild(git: Git, workspace: Workspace) -> None:
-    await remove(git, workspace.mirror, workspace.path)
+    await asyncio.to_thread(delete, await remove(git, workspace.mirror, workspace.path))
     workspace.path.parent.mkdir(parents=True, exist_ok=True)
     branch = workspace.request.branch
     await git.run(
