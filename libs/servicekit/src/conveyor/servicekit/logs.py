@@ -1,10 +1,12 @@
 """Structured logs: JSON for machines, pretty on a terminal, with task, run and trace ids and no secret in them."""
 
+import contextlib
+import io
 import logging
 import sys
 from collections.abc import Collection, MutableMapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -36,7 +38,7 @@ def configure(settings: LogSettings, service: str, secrets: Collection[str] = ()
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[settings.level]),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", _Unbreakable(sys.stderr))),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -60,6 +62,25 @@ def get(name: str) -> structlog.typing.FilteringBoundLogger:
     """Return the logger of one part of a service."""
     logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(part=name)
     return logger
+
+
+class _Unbreakable(io.TextIOBase):
+    """Passes on what is written until nobody reads it any more: a log without a reader must not stop the work.
+
+    It did: with its terminal gone, a service told to stop failed to log that it was stopping, and lived on.
+    """
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            return self._file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            self._file.flush()
 
 
 def _name(service: str) -> Any:

@@ -5,7 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from conveyor.cli.demo.world import BOT, CI_CONTEXT, REPOSITORY, DemoWorld
-from conveyor.cli.up.plan import LOOPBACK, free_port
+from conveyor.cli.up.plan import LOOPBACK
 
 CONFIGURATION = """\
 # Made by `conveyor demo`; a configuration of your own looks just like this.
@@ -94,7 +94,7 @@ def greeting(name: str = "") -> str:
 '''
 
 
-def write(folder: Path, world: DemoWorld) -> Path:
+def write(folder: Path, world: DemoWorld, nats_port: int) -> Path:
     """Write everything into the folder and return the configuration file."""
     secrets = {
         "plane-api-key": world.bot.api_key,
@@ -111,14 +111,14 @@ def write(folder: Path, world: DemoWorld) -> Path:
     script = folder / "script.toml"
     script.write_text(SCRIPT.replace("@FIRST@", FIRST).replace("@SECOND@", SECOND))
     config = folder / "conveyor.toml"
-    config.write_text(_configuration(world, script))
+    config.write_text(_configuration(world, script, nats_port))
     return config
 
 
-def _configuration(world: DemoWorld, script: Path) -> str:
+def _configuration(world: DemoWorld, script: Path, nats_port: int) -> str:
     return CONFIGURATION.format(
         loopback=LOOPBACK,
-        nats_port=free_port(LOOPBACK),
+        nats_port=nats_port,
         plane_url=world.plane.url,
         workspace=world.plane.slug,
         gitea_url=world.gitea.url,

@@ -14,7 +14,8 @@ from conveyor.cli.demo.world import DemoWorld, demo_world
 from conveyor.cli.exits import Exit, StopError
 from conveyor.cli.up.command import bus_url, interrupts
 from conveyor.cli.up.output import LogFiles
-from conveyor.cli.up.plan import Plan, plan
+from conveyor.cli.up.plan import LOOPBACK, Plan, plan
+from conveyor.cli.up.ports import Ports
 from conveyor.cli.up.readiness import wait_ready
 from conveyor.cli.up.tree import Tree, running
 from conveyor.contracts.task import Task
@@ -61,8 +62,9 @@ class Show:
             stack.callback(self.logs.close)
             world = await stack.enter_async_context(demo_world(self._folder))
             self._tell.demo(f"simulated Plane at {world.plane.url}, simulated Gitea at {world.gitea.url}")
-            configuration.write(self._folder, world)
-            planned = plan(self.config, is_pretty=False)
+            ports = stack.enter_context(Ports())
+            configuration.write(self._folder, world, ports.free(LOOPBACK))
+            planned = plan(self.config, ports, is_pretty=False)
             tree = await stack.enter_async_context(running(planned, self.logs, self._tell.demo))
             interrupted = stack.enter_context(interrupts(tree))
             playing = asyncio.create_task(self._play(world, planned), name="story")

@@ -13,8 +13,10 @@ import typer
 from conveyor.cli import session
 from conveyor.cli.exits import Exit
 from conveyor.cli.operate.options import AsJson
+from conveyor.cli.up.child import Sink
 from conveyor.cli.up.output import to_terminal
 from conveyor.cli.up.plan import Member, Plan, plan
+from conveyor.cli.up.ports import Ports
 from conveyor.cli.up.readiness import wait_ready
 from conveyor.cli.up.tree import Tree, running
 
@@ -33,8 +35,13 @@ def up(as_json: AsJson = False) -> None:
 
 async def _up(*, as_json: bool) -> Exit:
     is_terminal = sys.stderr.isatty()
-    planned = plan(session.current().config, is_pretty=is_terminal)
-    async with running(planned, to_terminal(colored=is_terminal), tell) as tree:
+    with Ports() as ports:
+        planned = plan(session.current().config, ports, is_pretty=is_terminal)
+        return await _run(planned, to_terminal(colored=is_terminal), as_json=as_json)
+
+
+async def _run(planned: Plan, sink: Sink, *, as_json: bool) -> Exit:
+    async with running(planned, sink, tell) as tree:
         with interrupts(tree) as interrupted:
             ready = asyncio.create_task(_announce(planned, as_json=as_json))
             ends: set[asyncio.Future[Any]] = {tree.ended, interrupted}

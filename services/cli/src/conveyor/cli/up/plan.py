@@ -1,12 +1,12 @@
 """What `conveyor up` runs: the members of the tree, where each answers, and what each is told by its environment."""
 
-import socket
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from conveyor.cli.up.ports import Ports
 from conveyor.contracts.errors import SettingsError
 from conveyor.servicekit.sections import HttpSettings, LogSettings, NatsSettings
 from conveyor.servicekit.settings import load
@@ -55,7 +55,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     members: tuple[Member, ...]
 
 
-def plan(config: Path, *, is_pretty: bool) -> Plan:
+def plan(config: Path, ports: Ports, *, is_pretty: bool) -> Plan:
     """Return the tree that this configuration asks for; ports left at 0 are chosen here, so that they can be told.
 
     SettingsError names what cannot be used.
@@ -63,20 +63,23 @@ def plan(config: Path, *, is_pretty: bool) -> Plan:
     if not config.exists():
         raise SettingsError(f"{config}: there is no such configuration file; --config names another")
     settings = load(UpSettings, config)
-    nats_port = _nats_port(settings.nats)
+    nats_port = _nats_port(settings.nats, ports)
     url = f"nats://{LOOPBACK}:{nats_port}" if settings.nats.embedded else settings.nats.url
     told = {"CONVEYOR_NATS__URL": url}
     if is_pretty and settings.log.format == "auto":
         told["CONVEYOR_LOG__FORMAT"] = "pretty"
-    gateway = settings.gateway
-    members = (
-        _member("gateway", config, told, ("CONVEYOR_GATEWAY__PORT", gateway.host, gateway.port)),
-        _member("stage-engine", config, told, _variable("ENGINE", settings.engine.http)),
-        _member("runner", config, told, _variable("RUNNER", settings.runner.http)),
-        _member("reconciler", config, told, _variable("RECONCILER", settings.reconciler.http)),
-    )
+    addresses = {
+        "gateway": ("CONVEYOR_GATEWAY__PORT", settings.gateway.host, settings.gateway.port),
+        "stage-engine": _variable("ENGINE", settings.engine.http),
+        "runner": _variable("RUNNER", settings.runner.http),
+        "reconciler": _variable("RECONCILER", settings.reconciler.http),
+    }
+    members = []
+    for name, (variable, host, wanted) in addresses.items():
+        port = wanted or ports.free(host)
+        members.append(_member(name, config, {**told, variable: str(port)}, (host, port)))
     return Plan(
-        nats=settings.nats, nats_port=nats_port, nats_dir=config.parent / settings.nats.data_dir, members=members
+        nats=settings.nats, nats_port=nats_port, nats_dir=config.parent / settings.nats.data_dir, members=tuple(members)
     )
 
 
@@ -84,20 +87,18 @@ def _variable(section: str, http: HttpSettings) -> tuple[str, str, int]:
     return f"CONVEYOR_{section}__HTTP__PORT", http.host, http.port
 
 
-def _member(name: str, config: Path, told: dict[str, str], address: tuple[str, str, int]) -> Member:
-    variable, host, wanted = address
-    port = wanted or free_port(host)
+def _member(name: str, config: Path, environment: dict[str, str], address: tuple[str, int]) -> Member:
+    host, port = address
     reached = LOOPBACK if host in ("0.0.0.0", "::", "") else host  # noqa: S104 - a comparison, nothing is bound
-    module = f"conveyor.{name.replace('-', '_')}"
     return Member(
         name=name,
-        command=(sys.executable, "-m", module, "--config", str(config)),
-        environment={**told, variable: str(port)},
+        command=(sys.executable, "-m", f"conveyor.{name.replace('-', '_')}", "--config", str(config)),
+        environment=environment,
         url=f"http://{reached}:{port}",
     )
 
 
-def _nats_port(nats: NatsSettings) -> int:
+def _nats_port(nats: NatsSettings, ports: Ports) -> int:
     if not nats.embedded:
         return 0
     parts = urlsplit(nats.url)
@@ -106,11 +107,4 @@ def _nats_port(nats: NatsSettings) -> int:
             f"nats.url: {nats.url} is not on this machine, but nats.embedded asks for a server of our own: "
             "set embedded = false, or a url such as nats://127.0.0.1:4222"
         )
-    return (4222 if parts.port is None else parts.port) or free_port(LOOPBACK)
-
-
-def free_port(host: str) -> int:
-    """Return a port that is free now."""
-    with socket.socket() as listener:
-        listener.bind((host, 0))
-        return int(listener.getsockname()[1])
+    return (4222 if parts.port is None else parts.port) or ports.free(LOOPBACK)

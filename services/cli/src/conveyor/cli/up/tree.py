@@ -13,8 +13,8 @@ from conveyor.servicekit.backoff import delay_after
 from conveyor.servicekit.clock import SYSTEM_CLOCK
 from conveyor.servicekit.nats_process import NatsProcess
 
-GRACE_S = 35.0
-"""How long services may drain: longer than their own grace of 20 s with its abort."""
+GRACE_S = 60.0
+"""How long services may drain: longer than any of them takes by itself, runs that are stopped gently included."""
 LOOP_DEATHS = 5
 LOOP_WINDOW_S = 60.0
 """So many deaths of one service within this time are a crash loop."""
