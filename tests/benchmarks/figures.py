@@ -1,5 +1,6 @@
 """What a benchmark says: one JSON object a line on stdout, and on stderr how much the rounds differed."""
 
+import math
 import statistics
 import sys
 from collections.abc import Sequence
@@ -44,9 +45,8 @@ def median(figure_id: str, unit: str, rounds: Sequence[float]) -> float:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the smallest of the values that `share` of them do not exceed."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    """Return the smallest of the values that at least `share` of them do not exceed."""
+    return sorted(values)[math.ceil(share * len(values)) - 1]
 
 
 def say(found: Figure) -> None:
