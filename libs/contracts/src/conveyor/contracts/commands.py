@@ -30,6 +30,14 @@ class Priority(StrEnum):
     LOW = "low"
 
 
+class Update(StrEnum):
+    """How the target branch is brought into the task's branch before a run."""
+
+    NONE = "none"
+    REBASE = "rebase"
+    MERGE = "merge"
+
+
 class StartRun(Command, frozen=True, kw_only=True, tag=True):
     """Run one agent once for this task."""
 
@@ -55,6 +63,9 @@ class StartRun(Command, frozen=True, kw_only=True, tag=True):
     session_id: str = ""
     """The agent's session to resume; empty for a new one."""
     opens_pull_request: bool = False
+    update: Update = Update.NONE
+    budgets: dict[str, float] = {}
+    """What is left in US dollars, by whose budget it is (`run`, `task`); the run is stopped when one is spent."""
 
 
 class CancelRun(Command, frozen=True, kw_only=True, tag=True):

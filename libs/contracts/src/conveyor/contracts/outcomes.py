@@ -1,5 +1,6 @@
 """How a run ended: the closed lists a runner chooses from, and what it measured on the way."""
 
+from datetime import datetime
 from enum import StrEnum
 
 from msgspec import Struct
@@ -34,6 +35,8 @@ class OutcomeReason(StrEnum):
     RUNNER_STOPPED = "runner_stopped"
     RUNNER_DIED = "runner_died"
     BUDGET_SPENT = "budget_spent"
+    NO_PROGRESS = "no_progress"
+    """It did the same again and again."""
 
 
 class Usage(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -53,6 +56,8 @@ class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A sentence for people, at most 500 characters."""
     retry_after_s: float | None = None
     """The wait the agent's provider asked for, in seconds."""
+    resets_at: datetime | None = None
+    """When the account's used-up limit is full again: it waits until then, and that burns no attempt (RU-9)."""
     head: str = ""
     """The commit on the forge that holds what the run left; empty when nothing was pushed."""
     changed: bool = False

@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+from conveyor.contracts.commands import Priority, Update
+
 MERGE = "merge"
 """The entry of a stage that first brings the pull request into the target branch; also the edge of its failure."""
 
@@ -37,6 +39,10 @@ class Stage(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_
     """`merge`, or empty: what has to be done before the agent starts."""
     timeout_s: int = 1800
     pool: str = "default"
+    priority: Priority = Priority.NORMAL
+    """Runners take high before normal before low."""
+    update: Update = Update.NONE
+    """How the target branch is brought into the task's before each run; a conflict is told to the agent."""
     opens_pull_request: bool = False
     edges: tuple[Edge, ...] = ()
     rejected_to: str = ""
@@ -62,6 +68,12 @@ class Pipeline(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     transient_first_s: float = 10.0
     """The unit of the transient delay: min(2^n x this, cap) with n from 1 (RU-8)."""
     transient_cap_s: float = 600.0
+    run_budget_usd: float = 0.0
+    """What one run may cost; 0: no limit (RU-13)."""
+    task_budget_usd: float = 0.0
+    """What all runs of a task may cost together; 0: no limit."""
+    idle_runs: int = 3
+    """Runs of one role in a row that may change nothing before a person has to look; 0: any number."""
 
     def stage(self, name: str) -> Stage | None:
         """Return the stage of this name; None for created, done, cancelled and unknown ones."""

@@ -22,6 +22,8 @@ class Project(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkn
     """CI contexts that must be green; empty: whatever contexts report, all of them."""
     ci: bool = True
     """Whether CI reports commit statuses on this repository; without it `ci_green` passes with that reason."""
+    day_budget_usd: float = 0.0
+    """What the agents of this project may cost in a day (UTC); 0: no limit."""
     health_url: str = ""
     """What the post-deploy monitor asks; empty: no monitor."""
     start_statuses: tuple[str, ...] = ("To Analyse", "In Progress")

@@ -40,6 +40,8 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     runner_id: str = ""
     started_at: datetime | None = None
     not_before: datetime | None = None
+    paused: str = ""
+    """Why nobody may run it before `not_before` though nothing failed; empty when it is not paused."""
 
 
 class GateWatch(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -74,6 +76,8 @@ class Budget(Struct, frozen=True, kw_only=True, omit_defaults=True):
     rollbacks: dict[str, int] = {}
     failures: int = 0
     transients: int = 0
+    idle: dict[str, int] = {}
+    """Role -> how many of its runs in a row changed nothing."""
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float = 0.0

@@ -17,7 +17,7 @@ from conveyor.contracts.commands import (
 from conveyor.contracts.ids import run_id
 from conveyor.contracts.pipeline import MERGE, Edge, Stage
 from conveyor.contracts.task import CANCELLED, DONE, GateWatch, Run, Waiting
-from conveyor.stage_engine.core import words
+from conveyor.stage_engine.core import budgets, words
 from conveyor.stage_engine.core.draft import Draft
 
 
@@ -83,6 +83,10 @@ def start_run(draft: Draft) -> None:
         draft.note(f"waits for {', '.join(task.open_dependencies)}")
         draft.change(waiting=Waiting.DEPENDENCY, run=None)
         return
+    if reason := budgets.refusal(draft.pipeline, task.budget, stage.role):
+        draft.change(run=None)
+        escalate(draft, reason)
+        return
     attempt = 1 + task.budget.failures + task.budget.transients
     run = Run(
         run_id=run_id(task.project, task.key, task.revision),
@@ -108,6 +112,9 @@ def start_run(draft: Draft) -> None:
         instructions=task.instructions,
         session_id=task.session_ids.get(stage.role, ""),
         opens_pull_request=stage.opens_pull_request,
+        priority=stage.priority,
+        update=stage.update,
+        budgets=budgets.left(draft.pipeline, task.budget),
     )
     draft.note(f"starts the {stage.role}" + (f", attempt {attempt}" if attempt > 1 else ""))
     draft.change(run=run, waiting=Waiting.RUN)

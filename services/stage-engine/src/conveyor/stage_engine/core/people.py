@@ -84,7 +84,7 @@ def _take_up(pipeline: Pipeline, task: Task, event: IssueStarted) -> Transition:
         created_at=event.at,
         entered_at=event.at,
         edited_at=event.at,
-        budget=structs.replace(task.budget, rollbacks={}, failures=0, transients=0),
+        budget=structs.replace(task.budget, rollbacks={}, failures=0, transients=0, idle={}),
         pull_request=0,
         merge_sha="",
         facts={},
@@ -226,7 +226,7 @@ def _no_retry(pipeline: Pipeline, task: Task, event: OperatorActed) -> str:
 
 def _retry(draft: Draft) -> Transition:
     draft.note("retried by an operator: caps and attempts begin anew")
-    budget = structs.replace(draft.task.budget, rollbacks={}, failures=0, transients=0)
+    budget = structs.replace(draft.task.budget, rollbacks={}, failures=0, transients=0, idle={})
     draft.change(budget=budget, escalation="")
     _hear(draft)
     if draft.task.stage == CREATED:

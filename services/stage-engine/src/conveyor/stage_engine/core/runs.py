@@ -1,6 +1,6 @@
 """What runners report: a run began, a run ended; and the timer that lets a transient failure try again."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from msgspec import structs
 
@@ -11,10 +11,17 @@ from conveyor.contracts.outcomes import Outcome, OutcomeKind, OutcomeReason
 from conveyor.contracts.pipeline import Pipeline
 from conveyor.contracts.task import Run, Task, Waiting
 from conveyor.contracts.transition import Transition
-from conveyor.stage_engine.core import moves
+from conveyor.stage_engine.core import budgets, moves
 from conveyor.stage_engine.core.draft import Draft, ignore
 
 RETRY_TIMER = "retry"
+_FOR_PEOPLE = {
+    OutcomeReason.BUDGET_SPENT: "the budget is spent.",
+    OutcomeReason.NO_PROGRESS: "the run got nowhere.",
+}
+"""How a run may end that must not be repeated by itself (RU-13)."""
+PAUSE_SPREAD_S = 10.0
+"""Runs that wait for the same limit do not all begin in the same second."""
 JITTER = 0.1
 """At most this share is added to a transient delay, derived from the run's id."""
 
@@ -40,9 +47,9 @@ def finish(pipeline: Pipeline, task: Task, event: RunFinished) -> Transition:
     draft = Draft(pipeline, task, event)
     draft.note(f"{run.role} {outcome.kind}" + (f": {outcome.detail}" if outcome.detail else ""))
     _take_over(draft, run, outcome)
-    if outcome.reason is OutcomeReason.BUDGET_SPENT:
+    if outcome.reason in _FOR_PEOPLE:
         draft.change(run=None)
-        moves.escalate(draft, f"the budget is spent. {outcome.detail}")
+        moves.escalate(draft, f"{_FOR_PEOPLE[outcome.reason]} {_where(outcome)}")
         return draft.finish()
     match outcome.kind:
         case OutcomeKind.SUCCEEDED:
@@ -62,6 +69,7 @@ def _take_over(draft: Draft, run: Run, outcome: Outcome) -> None:
         input_tokens=task.budget.input_tokens + outcome.usage.input_tokens,
         output_tokens=task.budget.output_tokens + outcome.usage.output_tokens,
         cost_usd=round(task.budget.cost_usd + outcome.usage.cost_usd, 6),
+        idle=budgets.idle_after(task.budget, run.role, outcome),
     )
     sessions = {**task.session_ids, run.role: outcome.session_id} if outcome.session_id else task.session_ids
     moved = bool(outcome.head) and outcome.head != task.head
@@ -94,6 +102,9 @@ def _where(outcome: Outcome) -> str:
 
 
 def _wait_or_repeat(draft: Draft, run: Run, outcome: Outcome) -> None:
+    if outcome.resets_at is not None and outcome.resets_at > draft.event.at:
+        _pause(draft, run, outcome.resets_at)
+        return
     transients = draft.task.budget.transients + 1
     draft.change(budget=structs.replace(draft.task.budget, transients=transients))
     if transients >= draft.pipeline.transient_attempts:
@@ -111,6 +122,20 @@ def _wait_or_repeat(draft: Draft, run: Run, outcome: Outcome) -> None:
         draft.note(f"tries again at {fires_at:%H:%M:%S}")
 
 
+def _pause(draft: Draft, run: Run, until: datetime) -> None:
+    """Wait until a used-up limit is full again; that is nobody's failure and burns no attempt (RU-9)."""
+    fires_at = until + timedelta(seconds=PAUSE_SPREAD_S * _share(run.run_id))
+    draft.order(ArmTimer, timer=RETRY_TIMER, fires_at=fires_at, run_id=run.run_id)
+    why = f"the usage limit of agent {run.agent} is used up until {until:%Y-%m-%d %H:%M} UTC"
+    draft.change(waiting=Waiting.RETRY, run=structs.replace(run, not_before=fires_at, paused=why))
+    draft.note(f"paused: {why}")
+
+
+def _share(run_id: str) -> float:
+    """Return a number from 0 to 1 that derives from the run, so that deciding again gives the same answer."""
+    return int(digest(run_id)[:8], 16) / 0xFFFFFFFF
+
+
 def transient_delay_s(pipeline: Pipeline, count: int, outcome: Outcome, run_id: str) -> float:
     """Return the wait in seconds after the `count`th transient failure: 20, 40, 80 … capped, jitter on top (RU-8).
 
@@ -119,7 +144,7 @@ def transient_delay_s(pipeline: Pipeline, count: int, outcome: Outcome, run_id: 
     """
     own = min(2.0**count * pipeline.transient_first_s, pipeline.transient_cap_s)
     asked = min(outcome.retry_after_s or 0.0, pipeline.transient_cap_s)
-    return max(own, asked) * (1 + JITTER * int(digest(run_id)[:8], 16) / 0xFFFFFFFF)
+    return max(own, asked) * (1 + JITTER * _share(run_id))
 
 
 def wake(pipeline: Pipeline, task: Task, event: TimerFired) -> Transition:
