@@ -296,3 +296,43 @@ async def test_control_door_moves_cards_for_another_process(plane_bench: Any) ->
     assert plane_bench.plane.state_of("RIG-1") == "Done"
     wrong = await plane_bench.ask("POST", "/_sim/comment", json={"issue": "RIG-9", "text": "x"})
     assert wrong.status_code == 400
+
+
+async def test_links_are_web_addresses_and_each_stands_once(plane_bench: Any) -> None:
+    path = f"work-items/{plane_bench.plane.create_issue(plane_bench.project, 'One').id}/links/"
+    form = {"title": "PR", "url": "https://example.com/pr/1"}
+    made = await plane_bench.ask("POST", path, json=form)
+    assert (made.status_code, made.json()["metadata"]) == (201, {})
+    twin = await plane_bench.ask("POST", path, json=form)
+    assert (twin.status_code, twin.json()) == (400, {"error": "URL already exists for this Issue"})
+    assert (await plane_bench.ask("POST", path, json={"url": "ftp://x"})).json() == {"url": ["Invalid URL format."]}
+    link = f"{path}{made.json()['id']}/"
+    assert (await plane_bench.get(link))["url"] == form["url"]
+    assert [row["url"] for row in (await plane_bench.get(path))["results"]] == [form["url"]]
+    assert [row.field for row in plane_bench.plane.activities_of("RIG-1")] == [None, "link"]
+    assert (await plane_bench.ask("DELETE", link)).status_code == 204
+    assert (await plane_bench.ask("GET", link)).status_code == 404
+
+
+async def test_a_project_is_changed_by_its_admins_alone(plane_bench: Any) -> None:
+    path, form = f"{plane_bench.path}/", {"intake_view": True, "description": "new", "network": 0}
+    assert (await plane_bench.ask("PATCH", path, json=form)).status_code == 403
+    owner = {"X-API-Key": plane_bench.plane.owner.api_key}
+    changed = await plane_bench.ask("PATCH", path, json=form, headers=owner)
+    assert changed.status_code == 200
+    assert "sort_order" not in changed.json()
+    seen = await plane_bench.get(path)
+    assert (seen["intake_view"], seen["description"], seen["network"], seen["sort_order"]) == (True, "new", 2, 65535.0)
+
+
+async def test_the_web_pages_own_api_refuses_every_key(plane_bench: Any) -> None:
+    answer = await plane_bench.ask("GET", f"/api/workspaces/{plane_bench.plane.slug}/webhooks/")
+    assert (answer.status_code, answer.headers["allow"]) == (401, "GET, POST, PATCH, DELETE, HEAD, OPTIONS")
+
+
+async def test_long_answers_are_compressed_for_who_can_read_that(plane_bench: Any) -> None:
+    states = await plane_bench.ask("GET", "states/")
+    assert (states.headers["content-encoding"], states.json()["grouped_by"]) == ("gzip", None)
+    plain = await plane_bench.ask("GET", "states/", headers={"Accept-Encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert plain.json() == states.json()

@@ -3,7 +3,17 @@
 from conveyor.simulator.plane import paging, refusals, shapes
 from conveyor.simulator.plane.door import Answer, Call
 from conveyor.simulator.plane.refusals import RefusalError
-from conveyor.simulator.plane.world import ADMIN, PLANE_STATES, STATE_GROUPS, Label, State, with_external
+from conveyor.simulator.plane.shapes import Json
+from conveyor.simulator.plane.world import (
+    ADMIN,
+    PLANE_STATES,
+    STATE_GROUPS,
+    Label,
+    Project,
+    State,
+    new_id,
+    with_external,
+)
 
 REQUIRED = "This field is required."
 
@@ -28,12 +38,32 @@ def create_project(call: Call) -> Answer:
         if any(getattr(one, field) == value for one in call.world.projects.values()):
             raise RefusalError(409, {field: f"The project {field} is already taken"})
     project = call.tracker.create_project(name, identifier, PLANE_STATES, call.user)
-    return Answer(shapes.project(project, call.world, call.user), 201)
+    return Answer(_written(call, project), 201)
 
 
 def get_project(call: Call) -> Answer:
     """GET one project."""
     return Answer(shapes.project(call.project, call.world, call.user))
+
+
+def patch_project(call: Call) -> Answer:
+    """PATCH a project's name, description or switches, as its admin; other keys are ignored."""
+    if call.role < ADMIN:
+        raise refusals.not_permitted()
+    project = call.project
+    for field in ("name", "description"):
+        setattr(project, field, call.body.get(field, getattr(project, field)))
+    views = {
+        key: value for key, value in call.body.items() if key.endswith(("_view", "_enabled")) and value in (True, False)
+    }
+    project.switches |= views
+    project.updated_at, project.updated_by = call.world.clock.now(), call.user.id
+    return Answer(_written(call, project))
+
+
+def _written(call: Call, project: Project) -> Json:
+    """A project as the answer to its change shows it: without the caller's own order."""
+    return {key: value for key, value in shapes.project(project, call.world, call.user).items() if key != "sort_order"}
 
 
 def delete_project(call: Call) -> Answer:
@@ -58,7 +88,7 @@ def add_project_member(call: Call) -> Answer:
         raise refusals.bad_payload()
     role = int(call.body.get("role", user.role))
     call.project.members[user.id] = role
-    return Answer({"id": user.id, "member": user.id, "role": role}, 201)
+    return Answer({"id": new_id(), "member": user.id, "role": role}, 201)
 
 
 def workspace_members(call: Call) -> Answer:

@@ -1,20 +1,26 @@
 """The table of REST routes, and what Django does with addresses: slashes appended by redirect, one body for no page."""
 
 from collections.abc import Iterable
+from urllib.parse import quote
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Scope
 
+from conveyor.simulator.plane import refusals
 from conveyor.simulator.plane import rest_issues as issues
+from conveyor.simulator.plane import rest_links as links
 from conveyor.simulator.plane import rest_project as projects
 from conveyor.simulator.plane import rest_threads as threads
 from conveyor.simulator.plane.door import Answer, Door, View, rendered
 from conveyor.simulator.plane.world import GUEST
 
 WORKSPACE = "/api/v1/workspaces/{slug}"
+SHRINKS_FROM = 200  # bytes, as Django does it for who accepts gzip
 PROJECT = WORKSPACE + "/projects/{project_id:uuid}"
 
 
@@ -24,17 +30,30 @@ def application(door: Door, more: Iterable[BaseRoute] = ()) -> Starlette:
     for noun in ("issues", "work-items"):
         table += _issue_routes(door, noun).items()
     table.append((PROJECT + "/work-items/{issue_id:uuid}/relations/", _relations(door)))
-    routes: list[BaseRoute] = [*(Route(path, view) for path, view in table), *more]
+    routes: list[BaseRoute] = [*(Route(path, view) for path, view in table), _sessions_only(), *more]
 
     async def no_page(request: Request, _error: Exception) -> Response:
         if not request.url.path.endswith("/") and _leads_somewhere(routes, request.scope):
             query = f"?{request.url.query}" if request.url.query else ""
-            return RedirectResponse(request.url.path + "/" + query, 301)
+            return Response(
+                status_code=301, headers={"Location": quote(request.url.path) + "/" + query}, media_type="text/html"
+            )
         return rendered(Answer(None, 404), {})
 
-    app = Starlette(routes=routes, exception_handlers={404: no_page})
+    shrink = Middleware(GZipMiddleware, minimum_size=SHRINKS_FROM, compresslevel=6)
+    app = Starlette(routes=routes, middleware=[shrink], exception_handlers={404: no_page})
     app.router.redirect_slashes = False
     return app
+
+
+def _sessions_only() -> Route:
+    """The web page's own API refuses every API key: webhooks are registered by people."""
+
+    async def refuse(_request: Request) -> Response:
+        refusal = refusals.detail(401, "Authentication credentials were not provided.")
+        return rendered(Answer(refusal.body, refusal.status), {"Allow": "GET, POST, PATCH, DELETE, HEAD, OPTIONS"})
+
+    return Route("/api/workspaces/{slug}/webhooks/", refuse, methods=["GET", "POST", "PATCH", "DELETE"])
 
 
 def _leads_somewhere(routes: list[BaseRoute], scope: Scope) -> bool:
@@ -48,7 +67,9 @@ def _project_routes(door: Door) -> dict[str, View]:
         "/api/v1/users/me/": door.view(get=projects.me),
         WORKSPACE + "/members/": door.view(get=projects.workspace_members),
         WORKSPACE + "/projects/": door.view(get=projects.list_projects, post=projects.create_project),
-        PROJECT + "/": door.view(get=projects.get_project, delete=projects.delete_project),
+        PROJECT + "/": door.view(
+            get=projects.get_project, patch=projects.patch_project, delete=projects.delete_project
+        ),
         PROJECT + "/members/": members,
         PROJECT + "/project-members/": members,
         PROJECT + "/states/": door.view(get=projects.list_states, post=projects.create_state),
@@ -71,6 +92,8 @@ def _issue_routes(door: Door, noun: str) -> dict[str, View]:
         one + "/comments/{comment_id:uuid}/": door.view(
             GUEST, get=threads.get_comment, patch=threads.patch_comment, delete=threads.delete_comment
         ),
+        one + "/links/": door.view(get=links.list_links, post=links.create_link),
+        one + "/links/{link_id:uuid}/": door.view(get=links.get_link, delete=links.delete_link),
         one + "/activities/": door.view(get=threads.list_activities),
         one + "/activities/{activity_id:uuid}/": door.view(get=threads.get_activity),
     }

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from conveyor.simulator.plane import markup
-from conveyor.simulator.plane.world import Activity, Comment, Issue, Label, Project, Row, State, User, World
+from conveyor.simulator.plane.world import Activity, Comment, Issue, Label, Link, Project, Row, State, User, World
 
 Json = dict[str, Any]
 
@@ -68,6 +68,7 @@ def project(one: Project, world: World, viewer: User) -> Json:
         "icon_prop": None,
         **{view: view == "page_view" for view in views},
         **dict.fromkeys(switches, False),
+        **one.switches,
         "cover_image": None,
         "archive_in": 0,
         "close_in": 0,
@@ -213,6 +214,22 @@ def comment(one: Comment, world: World) -> Json:
         "issue": one.issue_id,
         "actor": one.actor_id,
         "parent": None,
+    }
+
+
+def link(one: Link, world: World) -> Json:
+    """A link of an issue; Plane looks the page up later and then fills in its metadata."""
+    return {
+        "id": one.id,
+        **_times(one),
+        "title": one.title,
+        "url": one.url,
+        "metadata": {},
+        "created_by": one.created_by,
+        "updated_by": one.updated_by,
+        "project": one.project_id,
+        "workspace": world.workspace_id,
+        "issue": one.issue_id,
     }
 
 

@@ -10,7 +10,7 @@ from conveyor.simulator.plane import history, markup, shapes
 from conveyor.simulator.plane.catalogue import Catalogue
 from conveyor.simulator.plane.happenings import Happening
 from conveyor.simulator.plane.history import Line
-from conveyor.simulator.plane.world import MEMBER, Activity, Comment, Issue, Project, Relation, User, World
+from conveyor.simulator.plane.world import MEMBER, Activity, Comment, Issue, Link, Project, Relation, User, World
 
 WEB_NAMES = {"state": "state_id", "labels": "label_ids", "assignees": "assignee_ids", "parent": "parent_id"}
 """REST names that the web page, and the database behind both, know by another name."""
@@ -174,6 +174,14 @@ class Tracker(Catalogue):
         """Gone without a webhook."""
         del self.world.comments[comment.id]
         self._later(self.world.issues[comment.issue_id], by)
+
+    def create_link(self, issue: Issue, title: str, url: str, by: User) -> Link:
+        """Hang an address on an issue; nobody is told, but its history tells."""
+        now, place = self.world.clock.now(), {"issue_id": issue.id, "project_id": issue.project_id}
+        link = Link(now, self.world.clock.now(), by.id, **place, title=title, url=url, updated_by=by.id)
+        self.world.links[link.id] = link
+        self._later(issue, by, [Line("link", "created a link", None, url, verb="created")])
+        return link
 
     def relate(self, issue: Issue, kind: str, others: list[Issue], by: User) -> list[Relation]:
         """`issue` is `kind` each of the others. Told to nobody; the same twice is once."""

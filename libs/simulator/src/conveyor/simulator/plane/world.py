@@ -86,6 +86,8 @@ class Project(Row):
     description: str = ""
     members: dict[str, int] = field(default_factory=dict)
     last_sequence_id: int = 0
+    switches: dict[str, bool] = field(default_factory=dict)
+    """What was switched on or off by hand, such as `intake_view`."""
 
 
 @dataclass(eq=False)
@@ -172,6 +174,16 @@ class Relation(Row):
     kind: str
 
 
+@dataclass(eq=False)
+class Link(Row):
+    """An address that hangs on an issue."""
+
+    issue_id: str
+    project_id: str
+    title: str
+    url: str
+
+
 @dataclass
 class World:
     """One workspace. Look-ups answer None where nothing is; they never invent."""
@@ -187,6 +199,7 @@ class World:
     comments: dict[str, Comment] = field(default_factory=dict)
     activities: list[Activity] = field(default_factory=list)
     relations: list[Relation] = field(default_factory=list)
+    links: dict[str, Link] = field(default_factory=dict)
 
     def user_of_key(self, api_key: str) -> User | None:
         """The user whose working key this is."""
@@ -227,6 +240,7 @@ class World:
         """Remove an issue and everything that hangs on it."""
         del self.issues[issue_id]
         self.comments = {key: one for key, one in self.comments.items() if one.issue_id != issue_id}
+        self.links = {key: one for key, one in self.links.items() if one.issue_id != issue_id}
         self.activities = [one for one in self.activities if one.issue_id != issue_id]
         self.relations = [one for one in self.relations if issue_id not in (one.issue_id, one.related_id)]
 
