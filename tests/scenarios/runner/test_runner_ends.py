@@ -90,9 +90,9 @@ async def test_a_runner_killed_in_the_middle_is_reported_lost_by_another(rig: Ri
             assert "runner-1" in outcome.detail
             again = await rig.order()
             assert (await rig.outcome(again, eventually)).kind is OutcomeKind.SUCCEEDED
-    assert members(command.run_id), "the agent of a killed runner lives on until its runner comes back"
-    async with running(rig.settings(agent, "runner-1")):
         await eventually(lambda: not members(command.run_id))
+    async with running(rig.settings(agent, "runner-1")):
+        await rig.acknowledged(eventually)
     assert len(await rig.events(RunFinished)) == 2
 
 

@@ -35,6 +35,8 @@ class OutcomeReason(StrEnum):
     RUNNER_STOPPED = "runner_stopped"
     RUNNER_DIED = "runner_died"
     BUDGET_SPENT = "budget_spent"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    """It took more memory, processes or disk than the sandbox gives it."""
     NO_PROGRESS = "no_progress"
     """It did the same again and again."""
 

@@ -206,6 +206,7 @@ class _OneRun:
             Ending(
                 code=ended.code,
                 stop=ended.stop or "",
+                why=self._a.switch.why,
                 launch_error=ended.launch_error,
                 hint=hint.reason if hint.is_transient else None,
                 retry_after_s=self._retry_after_s(report, hint),

@@ -50,7 +50,10 @@ class Ending(Struct, frozen=True, kw_only=True):
     code: int | None
     """None when it never started."""
     stop: str = ""
-    """Why we ended it: wall_time, idle_time, after_result, hopeless, cancelled, shutdown; empty: it ended itself."""
+    """Why we ended it: wall_time, idle_time, after_result, hopeless, limit, cancelled, shutdown; empty: it ended
+    itself."""
+    why: str = ""
+    """More about the stop, where there is more to say."""
     launch_error: str = ""
     hint: OutcomeReason | None = None
     """The passing trouble that the end of its output, errors included, speaks of; None for none."""
@@ -90,6 +93,8 @@ def _of_stop(ending: Ending, report: Report) -> Outcome | None:
             return _outcome(OutcomeKind.CANCELLED, OutcomeReason.CANCELLED_BY_ENGINE, "stopped: no longer wanted")
         case "shutdown":
             return _outcome(OutcomeKind.CANCELLED, OutcomeReason.RUNNER_STOPPED, "stopped: its runner shuts down")
+        case "limit":
+            return _outcome(OutcomeKind.FAILED, OutcomeReason.LIMIT_EXCEEDED, f"the agent was stopped: {ending.why}")
         case "hopeless":
             return _outcome(OutcomeKind.FAILED, OutcomeReason.AGENT_ERROR, report.error or "the agent cannot go on")
         case "wall_time" | "idle_time" if report.ok is not True:

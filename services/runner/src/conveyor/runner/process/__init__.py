@@ -1,15 +1,18 @@
 """One child process from birth to its one result; knows nothing of agents, tasks or the bus."""
 
-from conveyor.runner.process.execution import execute
+from conveyor.runner.process.execution import Guard, execute
 from conveyor.runner.process.lines import LineSplitter
-from conveyor.runner.process.spec import Ladder, ProcessExit, ProcessSpec, Stop, StopSwitch, Timers
+from conveyor.runner.process.spec import Ladder, Limits, ProcessExit, ProcessSpec, Shell, Stop, StopSwitch, Timers
 from conveyor.runner.process.sweep import sweep
 
 __all__ = [
+    "Guard",
     "Ladder",
+    "Limits",
     "LineSplitter",
     "ProcessExit",
     "ProcessSpec",
+    "Shell",
     "Stop",
     "StopSwitch",
     "Timers",

@@ -4,53 +4,51 @@ import asyncio
 import os
 import signal
 import subprocess
-import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from msgspec.structs import replace
 
+from conveyor.runner.process.kept import Kept
 from conveyor.runner.process.output import Output, Watcher
 from conveyor.runner.process.spec import AT_ONCE, Ladder, ProcessExit, ProcessSpec, Stop, StopSwitch
-from conveyor.runner.process.sweep import VARIABLE, sweep
 
-_KILLED_WAIT_S = 10.0
+_KILLED_WAIT_S = 3.0
+_SHELL_SIGNAL = 128
+_DEADLY = (signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGKILL, signal.SIGSEGV, signal.SIGXCPU, signal.SIGXFSZ)
+"""Signals that no program gives as its exit code on purpose, unlike SIGINT and SIGTERM."""
+
+Guard = Callable[[Callable[[], list[int]]], Awaitable[None]]
+"""Watches a run: is given what tells its living processes, and is cancelled at its end."""
 
 
-async def execute(spec: ProcessSpec, watcher: Watcher, switch: StopSwitch) -> ProcessExit:
+async def execute(spec: ProcessSpec, watcher: Watcher, switch: StopSwitch, guard: Guard | None = None) -> ProcessExit:
     """Run one process to its end and return its one result, whatever happens.
 
-    Promises that no process of the run is left when it returns or raises, also when it is cancelled.
+    Promises that no process of the run is left when it returns or raises, also when it is cancelled. A guard is told
+    of the run and watches it until it ends.
     """
     try:
-        process = _spawn(spec)
+        kept = Kept(spec)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         return ProcessExit(code=None, launch_error=f"cannot start {spec.argv[0]}: {error}")
+    watching = asyncio.ensure_future(guard(kept.members)) if guard else None
     try:
-        return await _Execution(spec, process, switch).run(Output(spec, watcher))
+        return await _Execution(spec, kept, switch).run(Output(spec, watcher))
     finally:
-        _bury(process, spec.run_id)
-
-
-def _spawn(spec: ProcessSpec) -> subprocess.Popen[bytes]:
-    with tempfile.TemporaryFile() as stdin:
-        stdin.write(spec.stdin)
-        stdin.seek(0)
-        return subprocess.Popen(
-            spec.argv,
-            cwd=spec.cwd,
-            env={**spec.env, VARIABLE: spec.run_id},
-            stdin=stdin,  # a file ends by itself: an agent whose input stays open waits for ever (facts/agents 1.3)
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
+        kept.bury()
+        kept.close()
+        if watching:
+            watching.cancel()
+            await asyncio.wait({watching})
 
 
 class _Execution:
     """One running process and the clocks that run on it."""
 
-    def __init__(self, spec: ProcessSpec, process: subprocess.Popen[bytes], switch: StopSwitch) -> None:
+    def __init__(self, spec: ProcessSpec, kept: Kept, switch: StopSwitch) -> None:
         self._spec = spec
-        self._process = process
+        self._kept = kept
         self._switch = switch
         self._loop = asyncio.get_running_loop()
         self._started_at = self._loop.time()
@@ -58,19 +56,20 @@ class _Execution:
 
     async def run(self, output: Output) -> ProcessExit:
         """Watch the process to its end."""
-        assert self._process.stdout is not None  # noqa: S101 - both streams were asked for as pipes
-        assert self._process.stderr is not None  # noqa: S101 - as above
-        pidfd = os.pidfd_open(self._process.pid)
+        process = self._kept.process
+        assert process.stdout is not None  # noqa: S101 - both streams were asked for as pipes
+        assert process.stderr is not None  # noqa: S101 - as above
+        pidfd = os.pidfd_open(process.pid)
         self._loop.add_reader(pidfd, self._exited.set)
         readers = [
-            asyncio.create_task(output.read_lines(self._process.stdout)),
-            asyncio.create_task(output.read(self._process.stderr)),
+            asyncio.create_task(output.read_lines(process.stdout)),
+            asyncio.create_task(output.read(process.stderr)),
         ]
         try:
             stop = await self._until_exit_or_stop(output)
             if stop is not None:
                 await self._descend(self._ladder(stop))
-            survivors = await asyncio.to_thread(_kill_all, self._process, self._spec.run_id)
+            survivors = await asyncio.to_thread(self._kept.bury)
             await self._drain(readers)
             return self._exit(output, stop, survivors)
         finally:
@@ -81,13 +80,16 @@ class _Execution:
             await asyncio.gather(*readers, return_exceptions=True)
 
     def _exit(self, output: Output, stop: Stop | None, survivors: int) -> ProcessExit:
+        launch_error = self._kept.launch_error or _sandbox_error(self._spec, self._kept.process.returncode, output.tail)
+        if launch_error:
+            return ProcessExit(code=None, launch_error=f"cannot start {self._spec.argv[0]}: {launch_error}")
         return ProcessExit(
-            code=self._process.wait(),
+            code=_code(self._spec, self._kept.process.returncode),
             stop=stop,
             tail=output.tail,
             output_bytes=output.size_bytes,
             overlong_lines=output.overlong_lines,
-            survivors=survivors,
+            survivors=survivors + self._kept.survivors,
             duration_s=self._loop.time() - self._started_at,
         )
 
@@ -133,13 +135,13 @@ class _Execution:
     async def _descend(self, ladder: Ladder) -> None:
         """Gently to the process alone, SIGTERM to its group, SIGKILL to everything that is of this run."""
         for number in ladder.gentle:
-            _signal(self._process, number)
+            self._kept.signal(number)
             if await self._gone_within(ladder.gentle_wait_s):
                 return
-        _signal_group(self._process, signal.SIGTERM)
+        self._kept.signal_group(signal.SIGTERM)
         if await self._gone_within(ladder.term_wait_s):
             return
-        await asyncio.to_thread(_kill_all, self._process, self._spec.run_id)
+        self._kept.ask_for_the_end()
         await self._wait_any(_KILLED_WAIT_S, self._exited)
 
     async def _gone_within(self, timeout_s: float) -> bool:
@@ -153,34 +155,14 @@ class _Execution:
         return self._exited.is_set()
 
 
-def _kill_all(process: subprocess.Popen[bytes], run_id: str) -> int:
-    """Kill the group and whatever else is of this run; return how many outlived the process itself.
-
-    The process is not yet reaped here, so its group's id cannot have become somebody else's.
-    """
-    had_ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-    found = sweep(run_id)
-    _signal_group(process, signal.SIGKILL)  # whoever cleared its environment but stayed in the group
-    return found if had_ended else max(found - 1, 0)
+def _code(spec: ProcessSpec, code: int) -> int:
+    """Return the exit code; the sandbox tells death by a signal as a shell does, we as the kernel does."""
+    number = code - _SHELL_SIGNAL
+    return -number if spec.shell.wrapper and number in _DEADLY else code
 
 
-def _bury(process: subprocess.Popen[bytes], run_id: str) -> None:
-    """Make sure of the end: the last line of defence when watching was cancelled or failed."""
-    if process.returncode is None:
-        _kill_all(process, run_id)
-        process.wait()
-    for pipe in (process.stdout, process.stderr):
-        if pipe:
-            pipe.close()
-
-
-def _signal(process: subprocess.Popen[bytes], number: int) -> None:
-    if process.returncode is None:
-        os.kill(process.pid, number)
-
-
-def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
-    try:
-        os.killpg(process.pid, number)
-    except ProcessLookupError:
-        return
+def _sandbox_error(spec: ProcessSpec, code: int, tail: bytes) -> str:
+    """Return what the sandbox printed instead of starting the process; empty when it did start."""
+    program = Path(spec.shell.wrapper[0]).name if spec.shell.wrapper else ""
+    last = tail.decode(errors="replace").strip()
+    return last if program and code == 1 and last.startswith(f"{program}: ") and "\n" not in last else ""

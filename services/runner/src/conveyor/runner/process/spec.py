@@ -20,6 +20,8 @@ class Stop(StrEnum):
     """It had given its result and did not leave."""
     HOPELESS = "hopeless"
     """Its output says that it cannot succeed any more."""
+    LIMIT = "limit"
+    """It took more memory, processes or disk than it may."""
     CANCELLED = "cancelled"
     SHUTDOWN = "shutdown"
 
@@ -30,11 +32,13 @@ class StopSwitch:
     def __init__(self) -> None:
         self.asked = asyncio.Event()
         self.reason: Stop | None = None
+        self.why = ""
+        """A sentence about the reason, where it needs one."""
 
-    def stop(self, reason: Stop) -> None:
+    def stop(self, reason: Stop, why: str = "") -> None:
         """Ask for the stop; asking again changes nothing."""
         if self.reason is None:
-            self.reason = reason
+            self.reason, self.why = reason, why
             self.asked.set()
 
 
@@ -63,6 +67,27 @@ class Timers(Struct, frozen=True, kw_only=True):
     """For the rest of its output once it has exited: a stray may hold the pipe open for ever."""
 
 
+class Limits(Struct, frozen=True, kw_only=True):
+    """What the kernel holds every single process of a run to; 0: no limit."""
+
+    data_bytes: int = 0
+    """Memory of its own."""
+    file_bytes: int = 0
+    """The size of any file it writes."""
+    cpu_s: int = 0
+    """Processor time."""
+
+
+class Shell(Struct, frozen=True, kw_only=True):
+    """What is put around a process."""
+
+    wrapper: tuple[str, ...] = ()
+    """bubblewrap and its arguments, up to the command; empty: the process runs as it is."""
+    limits: Limits = Limits()
+    cgroup: str = ""
+    """The control group it is born into, an existing folder; empty: none."""
+
+
 class ProcessSpec(Struct, frozen=True, kw_only=True):
     """One execution."""
 
@@ -75,6 +100,7 @@ class ProcessSpec(Struct, frozen=True, kw_only=True):
     stdin: bytes
     """Written whole, then end of file."""
     timers: Timers
+    shell: Shell = Shell()
     ladder: Ladder = Ladder()
     line_cap_bytes: int = 8 * MIB
     tail_bytes: int = 16 * 1024

@@ -1,6 +1,7 @@
 """Finds what a run left behind: every process that carries its id in the environment, whatever session it moved to.
 
-A process that clears its own environment is not found; a pid namespace (the sandbox) closes that gap.
+The last line of defence, and what a runner has after its own crash. What clears its environment is not found so: the
+keeper finds it by ancestry, and the sandbox by its pid namespace.
 """
 
 import os
