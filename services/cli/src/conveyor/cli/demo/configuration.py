@@ -61,6 +61,9 @@ SCRIPT = """\
 [[analyst]]
 do = "ask"
 text = "Should the shop greet people by name, or only say the time of day?"
+[[analyst]]
+do = "succeed"
+text = "The greeting gets the visitor's name; without one it stays as it is."
 
 [[developer]]
 do = "succeed"

@@ -13,7 +13,7 @@ from conveyor.cli.demo.summary import Summary, summarized, told, where_to_look
 from conveyor.cli.demo.world import DemoWorld, demo_world
 from conveyor.cli.exits import Exit, StopError
 from conveyor.cli.up.command import bus_url, interrupts
-from conveyor.cli.up.output import LogFiles
+from conveyor.cli.up.output import LogFiles, last_errors
 from conveyor.cli.up.plan import LOOPBACK, Plan, plan
 from conveyor.cli.up.ports import Ports
 from conveyor.cli.up.readiness import wait_ready
@@ -36,8 +36,8 @@ async def perform(parent: Path, *, is_kept: bool, as_json: bool) -> Exit:
     try:
         return await show.run(is_kept=is_kept)
     except StopError as error:
-        where = f"  configuration: {show.config}\n  logs: {show.logs.directory}/"
-        raise StopError(f"{error}\n{where}", error.code) from error
+        where = (f"configuration: {show.config}", f"logs: {show.logs.directory}/", *last_errors(show.logs.directory))
+        raise StopError("\n  ".join((str(error), *where)), error.code) from error
 
 
 def _fresh(parent: Path) -> Path:

@@ -54,7 +54,7 @@ async def _status(project: str, *, with_ended: bool, as_json: bool) -> None:
     console = Console(highlight=False)
     if seen.tasks:
         console.print(overviews.table(seen, SYSTEM_CLOCK.now()))
-    console.print(overviews.footer(seen, with_ended=with_ended), style="dim")
+    console.print(overviews.footer(seen, with_ended=with_ended), style="dim", soft_wrap=True)
 
 
 @task_app.command()

@@ -1,8 +1,11 @@
 """Where the lines of the services go: to the terminal with the service's name before each, or into files."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+import msgspec
 
 from conveyor.cli.up.child import Sink
 
@@ -42,3 +45,30 @@ class LogFiles:
         for file in self._files.values():
             file.close()
         self._files.clear()
+
+
+class _Record(msgspec.Struct):
+    """What a line of a service's log says, as far as it is of interest here."""
+
+    event: str = ""
+    level: str = ""
+    reason: str = ""
+    exception: str = ""
+
+
+def last_errors(directory: Path) -> Iterator[str]:
+    """Yield the last error of each service that logged one, in one line."""
+    for file in sorted(directory.glob("*.log")):
+        found = [record for line in file.read_bytes().splitlines() if (record := _error(line))]
+        if found:
+            last = found[-1]
+            why = last.reason or last.exception.strip().rpartition("\n")[2]
+            yield f"{file.stem}: {last.event}" + (f": {why}" if why else "")
+
+
+def _error(line: bytes) -> _Record | None:
+    try:
+        record = msgspec.json.decode(line, type=_Record)
+    except msgspec.MsgspecError:
+        return None
+    return record if record.level == "error" else None
