@@ -58,7 +58,7 @@ async def measure(size: Size | None = None) -> tuple[Figure, ...]:
 
 async def _round(size: Size) -> Look:
     async with ground.folder() as where, demo_world(where) as world:
-        config = configuration.write(where, world)
+        config = configuration.write(where, world, nats_port=0)
         _make_easy(config)
         begun = SYSTEM_CLOCK.monotonic()
         async with _conveyor_up(config) as (up, urls):

@@ -8,7 +8,7 @@ import pytest
 from conveyor.contracts.pipelines import default_pipeline
 from conveyor.contracts.task import DONE
 from conveyor.stage_engine.core.decide import decide
-from tests.benchmarks import p2, p3
+from tests.benchmarks import p2, p3, p9
 from tests.benchmarks.__main__ import BENCHMARKS
 from tests.benchmarks.figures import Figure, figure, percentile, say
 from tests.benchmarks.history import good_day
@@ -54,3 +54,8 @@ async def test_p3_carries_tasks_through_a_real_engine_process() -> None:
 async def test_p2_follows_a_webhook_through_real_processes() -> None:
     figures = await p2.measure(p2.Size(rounds=1, webhooks=2, warm_up=1))
     assert tuple(found.id for found in figures) == ("P2.p50", "P2.p99")
+
+
+async def test_p9_looks_at_a_real_process_tree() -> None:
+    figures = await p9.measure(p9.Size(rounds=1, settle_s=0, idle_s=0.5))
+    assert tuple(found.id for found in figures) == ("P9.memory", "P9.cpu", "P9.cold_start")
