@@ -1,6 +1,7 @@
 """`python -m tests.benchmarks [ID ...]`: measure, print one JSON object a line. Nothing here passes or fails."""
 
 import argparse
+import asyncio
 
 import uvloop
 
@@ -8,6 +9,9 @@ from tests.benchmarks import machine, p2, p3, p9
 from tests.benchmarks.figures import note, say
 
 BENCHMARKS = {"P3": p3.measure, "P2": p2.measure, "P9": p9.measure}
+
+PRETENDING = {"P9"}
+"""Those that run simulated servers in this very process, which feed git over pipes as asyncio's own loop allows it."""
 
 
 def main() -> None:
@@ -17,7 +21,8 @@ def main() -> None:
     wanted = parser.parse_args().id or list(BENCHMARKS)
     note(machine.described())
     for benchmark_id in wanted:
-        for figure in uvloop.run(BENCHMARKS[benchmark_id]()):
+        run = asyncio.run if benchmark_id in PRETENDING else uvloop.run
+        for figure in run(BENCHMARKS[benchmark_id]()):
             say(figure)
 
 
