@@ -14,7 +14,9 @@ from tests.rigs import services, stand_in_runner
 from tests.rigs.house import KEY, House, open_house
 from tests.rigs.stand_in_runner import StandInRunner
 
-DEADLINE_S = 10.0
+DEADLINE_S = 20.0
+SOON = {"ack_wait_s": 1.0, "lease_ttl_s": 1.0, "mergeable_deadline_s": 2.0}
+"""Waits of an engine that a test need not sit through."""
 
 
 @dataclass(frozen=True)
@@ -80,5 +82,5 @@ async def open_stage(
         house.change_project(**project)
         await stack.enter_async_context(services.gateway(house))
         for _ in range(engines):
-            await stack.enter_async_context(services.engine(house, ack_wait_s=1.0, lease_ttl_s=1.0))
+            await stack.enter_async_context(services.engine(house, **SOON))
         yield Stage(house, await stack.enter_async_context(stand_in_runner.running(house)))

@@ -189,6 +189,25 @@ async def test_tasks_in_a_circle_are_blocked_and_told_once(stage: Stage) -> None
     assert not stage.runner.taken
 
 
+@pytest.mark.behaviour("SE-16")
+async def test_a_branch_that_conflicts_is_sent_back_and_the_next_goes_on(stage: Stage) -> None:
+    one, two, three = (Play(code={path: text}) for path, text in (("a", "one"), ("a", "two"), ("b", "three")))
+    stage.runner.will("developer", one, two, Play(never_ends=True), three)
+    for number in (1, 2):
+        stage.begin(f"Task {number}")
+        await stage.reaches("analysis", Waiting.PERSON, f"SHOP-{number}")
+    await stage.approved("SHOP-1")
+    await stage.reaches(DONE, key="SHOP-1")
+    await stage.approved("SHOP-2")
+    task = await stage.reaches("development", Waiting.RUN, "SHOP-2")
+    assert task.budget.rollbacks == {"development": 1}
+    assert "conflicts with main" in stage.runner.taken[-1].instructions
+    stage.begin("Task 3")
+    await stage.approved("SHOP-3")
+    await stage.reaches(DONE, key="SHOP-3")
+    assert [pull.merged for pull in stage.house.gitea.pulls(REPO)] == [True, False, True]
+
+
 @pytest.mark.behaviour("SE-4")
 async def test_two_engines_share_the_work_of_many_tasks(bus: Bus, nats: NatsProcess, tmp_path: Path) -> None:
     async with open_stage(bus, nats.url, tmp_path, engines=2) as stage:
