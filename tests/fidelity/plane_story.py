@@ -44,12 +44,12 @@ class Story:
 
     async def close(self) -> None:
         """Leave a real server as it was found; comments and links go with their items."""
-        for name in ("item1", "item2", "item3", "item4", "item7", "uikeys"):
+        for name in ("item1", "uikeys"):
             if name in self.names:
                 await self.target.call("DELETE", f"work-items/{self.names[name]}/", by="human")
-        for kind, name in (("labels", "label"), ("labels", "label2"), ("states", "state")):
-            if name in self.names:
-                await self.target.call("DELETE", f"{kind}/{self.names[name]}/", by="human")
+        if "label" in self.names:
+            await self.target.call("DELETE", f"labels/{self.names['label']}/", by="human")
+        await self.target.tidy()
 
     def _reason_to_skip(self, case: dict[str, Any]) -> str:
         if self.target.is_real and case.get("only"):

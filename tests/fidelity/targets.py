@@ -1,6 +1,7 @@
 """Whom the suite asks: the simulators always, a real Plane and a real Gitea when the environment names one."""
 
 import asyncio
+import base64
 import json
 import os
 import secrets
@@ -42,6 +43,7 @@ class PlaneTarget:
     project: str
     keys: dict[str, str]
     server: PlaneServer | None = None
+    mess: list[str] = field(default_factory=list)
     client: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=60.0))
 
     @property
@@ -76,7 +78,18 @@ class PlaneTarget:
         """Make something that has to be there."""
         answer = await self.call("POST", path, by=by, **body)
         assert answer.status_code in (200, 201), answer.text
+        if path in ("work-items/", "labels/", "states/"):
+            self.mess.append(f"{path}{answer.json()['id']}/")
         return answer.json()
+
+    def unique(self, name: str) -> str:
+        """A name that nobody else has used."""
+        return f"{name}-{secrets.token_hex(4)}"
+
+    async def tidy(self) -> None:
+        """Remove what `made` made, so that a real project stays as it was."""
+        while self.mess:
+            await self.call("DELETE", self.mess.pop(), by="human")
 
 
 @asynccontextmanager
@@ -98,7 +111,10 @@ async def plane_target(kind: str) -> AsyncIterator[PlaneTarget]:
     keys["expired"] = f"plane_api_{secrets.token_hex(16)}"
     target = PlaneTarget(given["url"].rstrip("/"), given["workspace"], given["project"], keys)
     async with target.client:
-        yield target
+        try:
+            yield target
+        finally:
+            await target.tidy()
 
 
 @dataclass
@@ -124,6 +140,42 @@ class GiteaTarget:
     async def call(self, method: str, path: str, *, by: str = "owner", **body: Any) -> httpx.Response:
         """Ask below the repository."""
         return await self.ask(method, f"/repos/{self.repo}{path}", by=by, **body)
+
+    async def commit(self, branch: str, path: str, text: str, *, start: str = "main") -> str:
+        """Put a file onto a branch, which is made from `start` unless it is there; return the commit."""
+        known = (await self.call("GET", f"/branches/{branch}")).status_code == 200
+        where = {"branch": branch} if known else {"branch": start, "new_branch": branch}
+        file = await self.call("GET", f"/contents/{path}?ref={where['branch']}")
+        body = {"content": base64.b64encode(text.encode()).decode(), "message": f"Write {path}"} | where
+        sha = {"sha": file.json()["sha"]} if file.status_code == 200 else {}
+        done = await self.call("PUT" if sha else "POST", f"/contents/{path}", **body, **sha)
+        assert done.status_code in (200, 201), done.text
+        return str(done.json()["commit"]["sha"])
+
+    async def pull(self, branch: str, *, title: str = "", base: str = "main") -> int:
+        """Open a pull request and return its number."""
+        made = await self.call("POST", "/pulls", head=branch, base=base, title=title or branch)
+        assert made.status_code == 201, made.text
+        return int(made.json()["number"])
+
+    async def judged(self, number: int) -> dict[str, Any]:
+        """The pull request once the check for conflicts is over and found it good; AssertionError after 30 s."""
+        until = asyncio.get_running_loop().time() + 30
+        while True:
+            shown = (await self.call("GET", f"/pulls/{number}")).json()
+            if shown["mergeable"]:
+                return dict(shown)
+            assert asyncio.get_running_loop().time() < until, "never became mergeable"
+            await asyncio.sleep(0.05)
+
+    async def merge(self, number: int, **body: Any) -> httpx.Response:
+        """Ask for a merge, again while the server has not made up its mind (at most 15 s)."""
+        until = asyncio.get_running_loop().time() + 15
+        while True:
+            answer = await self.call("POST", f"/pulls/{number}/merge", **{"Do": "merge", **body})
+            if "try again later" not in answer.text or asyncio.get_running_loop().time() > until:
+                return answer
+            await asyncio.sleep(0.1)
 
     def other(self) -> str:
         """The role of somebody who did not open the pull request; skips where there is nobody."""

@@ -4,6 +4,7 @@ import secrets
 
 from starlette.responses import JSONResponse, Response
 
+from conveyor.simulator.gitea.git import FileCommit
 from conveyor.simulator.gitea.rest import Call, Endpoint
 from conveyor.simulator.gitea.world import RefusalError, Token, User
 
@@ -69,10 +70,15 @@ async def my_repos(call: Call) -> Response:
 
 
 async def create_repo(call: Call) -> Response:
-    """Make an empty repository of the caller's."""
+    """Make a repository of the caller's, empty unless `auto_init` asks for a first commit."""
     name = call.word("name")
     if f"{call.user.login}/{name}" in call.forge.world.repos:
         raise RefusalError(409, "The repository with the same name already exists.")
     branch = call.word("default_branch", "main")
     repo = await call.forge.create_repo(call.user, name, private=bool(call.body.get("private")), default_branch=branch)
+    if call.body.get("auto_init"):
+        who = call.forge.signature(call.user)
+        async with repo.lock:
+            await repo.git.commit_files(FileCommit(branch, None, {"README.md": f"# {name}\n"}, "Initial commit", who))
+            await call.forge.refs_moved(repo, call.user)
     return JSONResponse(call.forge.shapes.repo(repo, call.user), 201)
