@@ -67,7 +67,7 @@ class PlaneTarget:
             answer = await self.client.request(method, self.url + path, content=text, headers=headers)
             if answer.status_code != 429 or asyncio.get_running_loop().time() > until:
                 return answer
-            await asyncio.sleep(float(answer.headers["retry-after"]))
+            await asyncio.sleep(float(answer.headers["retry-after"]))  # waits: as long as the server asked
 
     async def call(self, method: str, path: str, *, by: str = "bot", **body: Any) -> httpx.Response:
         """Ask with JSON, below the project unless the path is a whole one."""
@@ -166,7 +166,7 @@ class GiteaTarget:
             if shown["mergeable"]:
                 return dict(shown)
             assert asyncio.get_running_loop().time() < until, "never became mergeable"
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # waits: for the check for conflicts
 
     async def merge(self, number: int, **body: Any) -> httpx.Response:
         """Ask for a merge, again while the server has not made up its mind (at most 15 s)."""
@@ -175,7 +175,7 @@ class GiteaTarget:
             answer = await self.call("POST", f"/pulls/{number}/merge", **{"Do": "merge", **body})
             if "try again later" not in answer.text or asyncio.get_running_loop().time() > until:
                 return answer
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # waits: for the check for conflicts
 
     def other(self) -> str:
         """The role of somebody who did not open the pull request; skips where there is nobody."""

@@ -151,7 +151,8 @@ async def test_a_hook_is_asleep_deaf_and_secretive_unless_told(gitea: GiteaTarge
     assert (plain["active"], plain["events"], "secret" in plain["config"]) == (False, ["push"], False)
     full = await hook(gitea, active=True, events=["push", "pull_request", "no_such_event"], branch_filter="agent/*")
     assert full["active"]
-    assert {"push", "pull_request", "pull_request_sync", "pull_request_review"} <= set(full["events"])
+    assert {"push", "pull_request", "pull_request_sync"} <= set(full["events"])
+    assert any(name.startswith("pull_request_review") for name in full["events"])
     assert "no_such_event" not in full["events"]
     patched = await gitea.call("PATCH", f"/hooks/{full['id']}", active=False)
     assert (patched.status_code, patched.json()["events"], patched.json()["branch_filter"]) == (200, ["push"], "")
