@@ -15,7 +15,6 @@ from conveyor.gateway.core.registry import Registry, Situation
 from conveyor.gateway.core.told import IssueTold, Told
 from conveyor.gateway.ports import Events, Source, Tracker
 from conveyor.gateway.resolve import Resolver
-from conveyor.servicekit import logs
 
 REMEMBERED = timedelta(seconds=EVENTS.duplicate_window_s - DAY_S)
 """The stream itself surely knows duplicates of this age; for older facts the task's history is asked (GW-4)."""
@@ -56,14 +55,6 @@ class Admission(Struct, frozen=True, kw_only=True):
         if await self._is_long_known(event):
             return Kept(event, is_duplicate=True)
         stored = await self.events.publish(event, timeout_s)
-        log = logs.get("admission")
-        log.debug(
-            "duplicate" if stored.duplicate else "stored",
-            task=f"{event.project}/{event.key}",
-            trace_id=event.trace_id,
-            kind=type(event).__name__,
-            seq=stored.seq,
-        )
         return Kept(event, is_duplicate=stored.duplicate)
 
     async def _states(self, told: Told) -> tuple[TrackerState, ...]:

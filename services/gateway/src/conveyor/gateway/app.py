@@ -39,8 +39,9 @@ from conveyor.gateway.core.told import (
 from conveyor.gateway.drain import Drain
 from conveyor.gateway.figures import Figures
 from conveyor.gateway.handlers import Intake
-from conveyor.gateway.http import figures_pages, webhooks
-from conveyor.gateway.http.hang_up import RawSend
+from conveyor.gateway.http import figures_pages
+from conveyor.gateway.http.document import describe
+from conveyor.gateway.http.webhooks import Door, Doors
 from conveyor.gateway.ports import Source
 from conveyor.gateway.resolve import Resolver
 from conveyor.gateway.settings import Settings
@@ -102,10 +103,12 @@ async def build(service: Service, settings: Settings, clock: Clock = SYSTEM_CLOC
         service.spawn(f"drain-{source.name}", drain.run(service.stopping))
     app = FastAPI(title="Conveyor gateway", version=version("conveyor-gateway"), docs_url=None, redoc_url=None)
     intake = Intake(ways, settings.gateway.answer_within_s, clock)
-    app.include_router(webhooks.routes(sources, intake, figures, settings.gateway.max_body_bytes))
+    max_bytes = settings.gateway.max_body_bytes
+    doors = {source.name: Door(source, intake, figures, max_bytes) for source in sources}
     app.router.routes.extend(health_routes(health_of(bus, spools), metrics))
     app.include_router(figures_pages.routes(registry, tasks))
-    server = HttpServer(RawSend(app), HttpSettings(host=settings.gateway.host, port=settings.gateway.port))
+    describe(app, sources)
+    server = HttpServer(Doors(doors, app), HttpSettings(host=settings.gateway.host, port=settings.gateway.port))
     await server.start()
     service.resources.push_async_callback(server.stop)
     service.spawn("warm-up", warm_up(sources, tracker, registry), may_end=True)

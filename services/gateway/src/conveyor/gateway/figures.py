@@ -15,6 +15,8 @@ class Figures:
         self._deliveries = metrics.counter(
             "deliveries_total", "Webhook deliveries by what became of them", ("source", "outcome", "reason")
         )
+        self._counted: dict[tuple[str, str, str], Any] = {}
+        """Looked up once each: the library checks and locks every time."""
         self._seconds = metrics.histogram("intake_seconds", "From a verified delivery to its answer", ("source",))
         self._drained = metrics.counter(
             "spool_drained_total", "Spooled deliveries by what became of them in the end", ("source", "outcome")
@@ -28,7 +30,10 @@ class Figures:
 
     def count(self, source: str, outcome: str, reason: str) -> None:
         """Count one delivery: stored, duplicate, spooled, ignored, refused or unavailable, and why."""
-        self._deliveries.labels(source, outcome, reason).inc()
+        found = self._counted.get((source, outcome, reason))
+        if found is None:
+            found = self._counted[source, outcome, reason] = self._deliveries.labels(source, outcome, reason)
+        found.inc()
 
     def timing(self, source: str) -> AbstractContextManager[Any]:
         """Measure what stands inside."""

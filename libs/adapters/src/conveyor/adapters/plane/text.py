@@ -9,6 +9,8 @@ _BLOCKS = frozenset(
     | {"h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol", "p", "pre", "section", "table", "tr", "ul"}
 )
 _SILENT = frozenset({"script", "style", "head", "title", "template"})
+_EMPTY = frozenset({"", "<p></p>"})
+"""What Plane holds of most descriptions."""
 _SPACES = re.compile(r"[ \t\r\n\f\v\u00a0]+")
 _LINK = re.compile(r"https?://[^\s<>\"']*[^\s<>\"'.,;:!?)\]]")
 _BULLET = re.compile(r"\s*[-*] +")
@@ -59,6 +61,8 @@ class _Text(HTMLParser):
 
 def text_of(markup: str) -> str:
     """Return the text of some HTML: tags stripped, blocks on lines of their own, list items after a dash."""
+    if markup in _EMPTY:
+        return ""
     reader = _Text()
     reader.feed(markup)
     reader.close()

@@ -203,4 +203,7 @@ def _text(value: Any) -> str:
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:
-    return next((value for key, value in headers.items() if key.lower() == name.lower()), "")
+    wanted = name.lower()
+    if (found := headers.get(wanted)) is not None:  # as servers hand them over
+        return found
+    return next((value for key, value in headers.items() if key.lower() == wanted), "")
