@@ -205,6 +205,18 @@ async def test_a_webhook_is_registered_once_active_and_replaced_whole(forge_benc
     assert {"push", "status"} <= set(hook.events)
 
 
+async def test_every_webhook_is_shown_and_can_be_tried(forge_bench: Bench) -> None:
+    forge, repo, url = forge_bench.forge, forge_bench.repo, "http://127.0.0.1:9/webhook/gitea"
+    await forge.ensure_hook(repo, url, "one")
+    (hook,) = await forge.hooks(repo)
+    assert (hook.url, hook.is_active, hook.content_type) == (url, True, "json")
+    assert "push" in hook.events
+    await forge.try_hook(repo, hook.hook_id)
+    await forge_bench.gitea.settled()
+    (sent,) = forge_bench.gitea.courier.deliveries
+    assert sent.status is None, "nobody listens there, and that is not told to who tries"
+
+
 async def test_a_webhook_that_hears_too_little_is_replaced_and_doubles_go(forge_bench: Bench) -> None:
     forge, repo, url = forge_bench.forge, forge_bench.repo, "http://127.0.0.1:9/webhook/gitea"
     forge_bench.gitea.add_hook(repo, url, "old", ("push",))

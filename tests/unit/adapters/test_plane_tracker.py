@@ -15,6 +15,12 @@ async def test_it_knows_whose_key_it_uses(bench: Bench) -> None:
     assert await bench.tracker.me() == bench.bot.id
 
 
+async def test_it_tells_a_projects_prefix_and_how_many_calls_are_left(bench: Bench) -> None:
+    assert bench.tracker.remaining_calls is None
+    assert await bench.tracker.identifier(bench.project.id) == "SHOP"
+    assert bench.tracker.remaining_calls == 999_999, "this one has no limit"
+
+
 async def test_an_issue_is_read_by_id_and_by_key(bench: Bench) -> None:
     made = bench.plane.create_issue(bench.project, "Add a door", "<h2>Why</h2><p>It is <b>cold</b></p>", state="Todo")
     issue = await bench.tracker.issue(bench.project.id, made.id)

@@ -15,7 +15,9 @@ class Project(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkn
     repository: str
     """`owner/name` on the forge."""
     target_branch: str = "main"
+    """Where finished work is merged to."""
     pipeline: str = "default"
+    """One of `[pipelines]`, or the one that ships."""
     approvers: tuple[str, ...] = ("role:member", "role:admin")
     """Who may approve, reject and answer: `role:<role>` or a display name; guests and the bot never (SE-7)."""
     required_contexts: tuple[str, ...] = ()

@@ -31,8 +31,11 @@ class NatsSettings(Section, frozen=True, kw_only=True):
     monitor_port: int = -1
     """Embedded server only: its HTTP monitoring port; -1 for none, 0 for a free one."""
     user: str = ""
+    """The user at the server; empty for none."""
     password: Secret = Secret("")
+    """The user's password."""
     nkey_seed: Secret = Secret("")
+    """The seed of an NKey, for servers that know users by key."""
     credentials: str = ""
     """Path of a NATS credentials file; empty for none."""
     connect_timeout_s: float = 30.0
@@ -45,12 +48,14 @@ class LogSettings(Section, frozen=True, kw_only=True):
     format: Literal["auto", "json", "pretty"] = "auto"
     """`auto`: pretty on a terminal, JSON elsewhere."""
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """What is less important than this is not printed."""
 
 
 class HttpSettings(Section, frozen=True, kw_only=True):
     """Where a service answers HTTP; each service nests it as it likes."""
 
     host: str = "127.0.0.1"
+    """The address it listens on; 0.0.0.0 for all of this machine's."""
     port: int = 0
     """0 takes a free port, which the log names."""
 
@@ -59,15 +64,17 @@ class PlaneSettings(Section, frozen=True, kw_only=True):
     """`[plane]`: the tracker."""
 
     url: str = ""
+    """Where Plane answers, such as https://plane.example.org."""
     workspace: str = ""
     """The workspace's slug, as it stands in Plane's URLs."""
     api_key: Secret = Secret("")
+    """An API key of the bot's account; nobody else may work under that account."""
     polling_api_key: Secret = Secret("")
     """A second key for the reconciler's polling, with a rate limit of its own; empty: it shares `api_key`."""
     reserve_per_minute: int = 20
     """How many calls a minute polling leaves to everything else while it shares `api_key` (Plane allows 60)."""
     webhook_secrets: tuple[Secret, ...] = ()
-    """All are accepted, so that one can be replaced by the next; `webhook_secret` names a single one."""
+    """All are accepted, the newest first, so that one can follow the other; `webhook_secret` names a single one."""
     bot_user_id: str = ""
     """The account whose own changes are ignored; empty: the owner of the API key."""
 
@@ -76,9 +83,11 @@ class GiteaSettings(Section, frozen=True, kw_only=True):
     """`[gitea]`: the forge."""
 
     url: str = ""
+    """Where Gitea or Forgejo answers, such as https://git.example.org."""
     token: Secret = Secret("")
+    """A token of the bot's account with the scopes write:repository and read:user."""
     webhook_secrets: tuple[Secret, ...] = ()
-    """All are accepted, so that one can be replaced by the next; `webhook_secret` names a single one."""
+    """All are accepted, the newest first, so that one can follow the other; `webhook_secret` names a single one."""
     bot_login: str = ""
     """The account whose own changes are ignored; empty: the owner of the token."""
     user: str = ""

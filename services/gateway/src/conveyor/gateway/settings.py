@@ -12,8 +12,11 @@ class GatewaySettings(Section, frozen=True, kw_only=True):
     """`[gateway]`."""
 
     host: str = "127.0.0.1"
+    """The address it listens on; 0.0.0.0 for all of this machine's."""
     port: int = 8080
     """0 takes a free port, which the log names."""
+    public_url: str = ""
+    """Where Plane and Gitea reach it, such as https://conveyor.example.org; `setup webhooks` and `doctor` want it."""
     max_body_bytes: int = MIB
     """A larger webhook body is refused without reading it (GW-2)."""
     answer_within_s: float = 1.0

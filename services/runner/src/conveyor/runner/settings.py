@@ -7,6 +7,8 @@ from msgspec import Struct
 from conveyor.contracts.errors import SettingsError
 from conveyor.contracts.project import Project
 from conveyor.runner.core.agent import Agent
+from conveyor.runner.sandbox import SandboxSettings
+from conveyor.runner.sandbox import check as check_sandbox
 from conveyor.servicekit.sections import (
     GiteaSettings,
     HttpSettings,
@@ -38,9 +40,11 @@ class RunnerSettings(Section, frozen=True, kw_only=True):
     """How long after a runner's death its runs are given to another (RU-10)."""
     drain_s: float = 10.0
     """On shutdown: how long runs may go on before they are stopped (RU-11)."""
+    sandbox: SandboxSettings = SandboxSettings()
     author_name: str = "Conveyor"
-    author_email: str = "conveyor@localhost"
     """Who commits what agents leave."""
+    author_email: str = "conveyor@localhost"
+    """The address that stands in those commits."""
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -70,6 +74,7 @@ def check(settings: Settings) -> None:
         raise SettingsError("runner.slots: expected 1 or more")
     if not settings.runner.pools:
         raise SettingsError("runner.pools: expected at least one pool")
+    check_sandbox(settings.runner.sandbox)
     for name, agent in settings.agents.items():
         if not agent.command or not agent.command[0]:
             raise SettingsError(f"agents.{name}.command: expected a program and its arguments")

@@ -28,6 +28,7 @@ class EngineSettings(Section, frozen=True, kw_only=True):
     tasks_at_once: int = 64
     """How many tasks are decided at the same time; events of one task always one after the other."""
     gates_at_once: int = 8
+    """How many gates are looked at at the same time."""
     effects_at_once: int = 4
     """How many effects are carried out at the same time, per target."""
     ack_wait_s: float = 30.0
@@ -51,7 +52,9 @@ class NotifySettings(Section, frozen=True, kw_only=True):
     """`[notify]`: where people are told. Nothing set: notifications stand in the log alone."""
 
     telegram_token: Secret = Secret("")
+    """The token of a Telegram bot."""
     telegram_chat_id: str = ""
+    """The chat it writes to; the bot must be a member."""
     webhook_url: Secret = Secret("")
     """Where a JSON message is posted; the URL is a secret, since who knows it may post."""
     webhook_template: str = "generic"

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from msgspec import Struct
+
 from conveyor.adapters.gitea.http import Call, RefusedError
 from conveyor.adapters.gitea.rights import Rights
 from conveyor.adapters.gitea.shapes import HookRow
@@ -10,12 +12,41 @@ EVENTS = ("push", "create", "delete", "pull_request", "status", "workflow_run", 
 """What the gateway wants to hear; `pull_request` brings its reviews along, servers ignore names they do not know."""
 
 
+class RegisteredHook(Struct, frozen=True, kw_only=True):
+    """A webhook as the forge shows it; its secret is never shown."""
+
+    hook_id: int
+    url: str
+    is_active: bool
+    content_type: str
+    """`json` is what the gateway reads; `form` is the other."""
+    events: tuple[str, ...]
+
+
 class Hooks(Rights):
     """The topic of webhooks; the token's account must be an admin of the repository."""
 
     async def hook_is_active(self, repo: str, url: str) -> bool:
         """Whether an active JSON webhook to this address is registered."""
         return any(_is_sound(row) for row in await self._hooks(repo, url))
+
+    async def hooks(self, repo: str) -> tuple[RegisteredHook, ...]:
+        """Return every webhook of the repository, whomever it calls."""
+        return tuple(
+            RegisteredHook(
+                hook_id=row.id,
+                url=row.config.url,
+                is_active=row.active,
+                content_type=row.config.content_type,
+                events=tuple(row.events),
+            )
+            for row in await self._all_hooks(repo)
+        )
+
+    async def try_hook(self, repo: str, hook_id: int) -> None:
+        """Let the forge send its test delivery, a push that moves nothing; whether it arrives is not told."""
+        path = f"repos/{repo}/hooks/{hook_id}/tests"
+        await self._http.succeed(Call(method="POST", path=path, doing=f"trying a webhook of {repo}"))
 
     async def ensure_hook(self, repo: str, url: str, secret: str, events: Sequence[str] = EVENTS) -> bool:
         """Register the webhook unless an active one to this address brings all that this server can; True when made.
@@ -55,8 +86,11 @@ class Hooks(Rights):
                     raise
 
     async def _hooks(self, repo: str, url: str) -> list[HookRow]:
+        return [row for row in await self._all_hooks(repo) if row.config.url == url]
+
+    async def _all_hooks(self, repo: str) -> list[HookRow]:
         call = Call(path=f"repos/{repo}/hooks", doing=f"listing the webhooks of {repo}")
-        return [row for row in await self._http.rows(call, list[HookRow]) if row.config.url == url]
+        return await self._http.rows(call, list[HookRow])
 
 
 def _is_sound(row: HookRow) -> bool:

@@ -42,6 +42,8 @@ class PlaneHttp:
         )
         self._limiter: Limiter = limiter or shared_limiter(url, api_key)
         self._streaks = Streaks()
+        self.remaining: int | None = None
+        """How many calls the last answer still allowed in this minute; None before the first that says so."""
 
     async def close(self) -> None:
         """Close the connections."""
@@ -78,7 +80,8 @@ class PlaneHttp:
         if response.is_success:
             remaining = response.headers.get("x-ratelimit-remaining", "")
             if remaining.isdigit():
-                self._limiter.learn(int(remaining))
+                self.remaining = int(remaining)
+                self._limiter.learn(self.remaining)
             return response.content
         error = refusal(response.status_code, response.headers, response.content, call.doing)
         if response.status_code == 429 and isinstance(error, TransientError) and error.retry_after_s:

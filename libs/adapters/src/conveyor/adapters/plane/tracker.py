@@ -58,6 +58,15 @@ class PlaneTracker:
         call = Call(path="users/me", doing="asking Plane who the API key belongs to")
         return (await self._http.ask(call, UserRow)).id
 
+    @property
+    def remaining_calls(self) -> int | None:
+        """How many calls Plane still allowed in this minute when it last answered; None when it has not said."""
+        return self._http.remaining
+
+    async def identifier(self, project_id: str) -> str:
+        """Return the prefix of a project's keys; NoObjectError or NoPageError when there is no such project."""
+        return await self._identifiers.get(project_id, lambda: self._load_identifier(project_id))
+
     async def states(self, project_id: str) -> tuple[TrackerState, ...]:
         """Return the project's states; cached 300 s, the last good set serves while Plane cannot be asked (SE-14)."""
         return await self._states.get(project_id, lambda: self._load_states(project_id))
@@ -186,7 +195,7 @@ class PlaneTracker:
         return f"{self._project_path(project_id)}/work-items/{issue_id}"
 
     async def _issue(self, row: IssueRow) -> TrackerIssue:
-        identifier = await self._identifiers.get(row.project, lambda: self._load_identifier(row.project))
+        identifier = await self.identifier(row.project)
         return TrackerIssue(
             issue_id=row.id,
             key=f"{identifier}-{row.sequence_id}",
