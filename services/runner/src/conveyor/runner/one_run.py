@@ -1,6 +1,7 @@
 """One run from its claim to its outcome: worktree, prompt, agent, result, commit, push, pull request."""
 
 import asyncio
+import os
 import shutil
 import signal
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -22,6 +23,7 @@ from conveyor.runner.logs import LogShipper, LogSink
 from conveyor.runner.ports import AgentParser, AgentReport, Forge, ParserFor, Tracker
 from conveyor.runner.process import Ladder, ProcessExit, ProcessSpec, Stop, StopSwitch, Timers, execute
 from conveyor.runner.prompts import override_path, prompt_for
+from conveyor.runner.sandbox import Room, Sandbox, Stay
 from conveyor.runner.workspace import PushRejectedError, Request, Workspace, Workspaces
 from conveyor.runner.workspace.places import safe_name
 from conveyor.servicekit import logs
@@ -40,6 +42,7 @@ class Means(Struct, frozen=True, kw_only=True):
     """What every run of this runner works with."""
 
     workspaces: Workspaces
+    sandbox: Sandbox
     forge: Forge
     tracker: Tracker | None
     """None where no tracker is configured: prompts then know the issue's title alone."""
@@ -167,6 +170,7 @@ class _OneRun:
             url=self._means.clone_url(project.repository),
             branch=command.branch,
             target_branch=project.target_branch,
+            update=command.update,
         )
 
     async def _prompt(self, workspace: Workspace) -> str:
@@ -190,12 +194,35 @@ class _OneRun:
         return issue.description if issue else ""
 
     async def _execute(self, workspace: Workspace, prompt: str) -> Outcome:
+        """Run the agent in a place of its own; what it committed there is in the mirror when this returns."""
         spec = plan(self._command, self._a.agent, self._ground())
+        try:
+            async with self._means.sandbox.room(self._stay(workspace, spec)) as room:
+                return await self._run_agent(room, spec, workspace, prompt)
+        except (PermanentError, TransientError, OSError) as error:
+            return _outcome(OutcomeKind.FAILED, OutcomeReason.WORKSPACE_FAILED, f"the sandbox failed: {error}")
+
+    def _stay(self, workspace: Workspace, spec: RunSpec) -> Stay:
+        return Stay(
+            run_id=self._command.run_id,
+            program=spec.argv[0],
+            search_path=spec.env.get("PATH", os.defpath),
+            workspace=workspace,
+            home=Path(spec.env["HOME"]),
+            scratch=self._scratch,
+            switch=self._a.switch,
+            say=self._shipper.say,
+        )
+
+    async def _run_agent(self, room: Room, spec: RunSpec, workspace: Workspace, prompt: str) -> Outcome:
         parser = self._means.parser_for(spec.output)
         self._shipper.say(f"{self._command.role} begins on {workspace.base[:10]}: {spec.argv[0]}")
         listener = _Listener(parser, self._shipper, self._a.switch)
         ended = await execute(
-            _process_spec(self._command.run_id, spec, workspace.path, prompt), listener, self._a.switch
+            _process_spec(self._command.run_id, spec, workspace.path, prompt, room),
+            listener,
+            self._a.switch,
+            room.guard,
         )
         if ended.survivors:
             self._shipper.say(f"{ended.survivors} processes outlived the agent and were killed")
@@ -250,7 +277,7 @@ class _OneRun:
         try:
             head = await self._push(workspace)
             changed = await self._means.workspaces.has_changed(workspace, head)
-            is_on_forge = head != workspace.base or bool(workspace.expected)
+            is_on_forge = bool(workspace.expected) or head != workspace.base
             known = replace(outcome, head=head if is_on_forge else "", changed=changed)
             return await self._propose(workspace, known)
         except PushRejectedError as error:
@@ -263,8 +290,8 @@ class _OneRun:
     async def _push(self, workspace: Workspace) -> str:
         means, command = self._means, self._command
         head = await means.workspaces.commit(workspace, commit_message(command))
-        if head == workspace.base:
-            return head
+        if head == (workspace.expected or workspace.base):
+            return head  # nothing was left, and nothing brought in
         await means.remember(head, command)
         await self._a.still_ours()
         waits = delays(1.0, 20.0, command.run_id)
@@ -307,12 +334,13 @@ def _stopped(switch: StopSwitch) -> Outcome:
     return _outcome(OutcomeKind.CANCELLED, OutcomeReason.CANCELLED_BY_ENGINE, "stopped: no longer wanted")
 
 
-def _process_spec(run_id: str, spec: RunSpec, cwd: Path, prompt: str) -> ProcessSpec:
+def _process_spec(run_id: str, spec: RunSpec, cwd: Path, prompt: str, room: Room) -> ProcessSpec:
     return ProcessSpec(
         run_id=run_id,
-        argv=spec.argv,
+        argv=(*room.prefix, *spec.argv),
         cwd=cwd,
-        env=spec.env,
+        env={**spec.env, **room.env},
+        shell=room.shell,
         stdin=prompt.encode(),
         timers=Timers(wall_s=spec.wall_s, idle_s=spec.idle_s, after_result_s=spec.after_result_s),
         ladder=Ladder(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from conveyor.contracts.commands import Update
 from conveyor.contracts.errors import PermanentError
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]+")
@@ -23,6 +24,8 @@ class Request(Struct, frozen=True, kw_only=True):
     """Where git fetches and pushes it."""
     branch: str
     target_branch: str
+    update: Update = Update.NONE
+    """How the target branch is brought into the task's."""
 
 
 class Workspace(Struct, frozen=True, kw_only=True):
@@ -37,6 +40,10 @@ class Workspace(Struct, frozen=True, kw_only=True):
     """The commit the run begins with."""
     expected: str
     """What the branch is on the forge; empty when it is not there yet."""
+    is_new: bool = False
+    """Whether the worktree was made just now."""
+    conflicts: tuple[str, ...] = ()
+    """Files that kept the target branch from being brought in; the run begins without it then."""
 
 
 def safe_name(text: str) -> str:

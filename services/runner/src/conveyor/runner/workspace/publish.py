@@ -2,9 +2,10 @@
 
 from conveyor.contracts.errors import PermanentError
 from conveyor.runner.workspace.git import Git, GitError
+from conveyor.runner.workspace.leftovers import clear_leftovers, clear_locks
 from conveyor.runner.workspace.mirror import Mirror
 from conveyor.runner.workspace.places import Workspace
-from conveyor.runner.workspace.worktree import RUNNER_FOLDER, clear_leftovers, clear_locks
+from conveyor.runner.workspace.worktree import RUNNER_FOLDER
 
 _MOVED = ("stale info", "fetch first", "non-fast-forward", "cannot lock ref", "failed to update ref")
 
@@ -14,15 +15,25 @@ class PushRejectedError(PermanentError):
 
 
 async def commit(git: Git, workspace: Workspace, message: str) -> str:
-    """Commit everything but the runner's own folder and return the head; the base when nothing was left."""
+    """Commit everything but the runner's own folder and return the head; the base when nothing was left.
+
+    The tree is walked once: on a large one every walk is felt.
+    """
     tree = (workspace.git_dir, workspace.path)
     clear_locks(workspace)
     if (workspace.git_dir / "rebase-merge").is_dir() or (workspace.git_dir / "rebase-apply").is_dir():
         await _abort_rebase(git, workspace)
     await git.work(*tree, "add", "--all", "--", ".")
-    await git.work(*tree, "reset", "--quiet", "--", RUNNER_FOLDER)
-    if await _has_staged(git, workspace):
+    staged = await _staged(git, workspace)
+    if any(name.startswith(f"{RUNNER_FOLDER}/") for name in staged):
+        await git.work(*tree, "reset", "--quiet", "--", RUNNER_FOLDER)
+        staged = await _staged(git, workspace)
+    if (workspace.git_dir / "MERGE_HEAD").exists():  # the agent's own merge, not concluded
         await git.work(*tree, "commit", "--quiet", "--no-verify", "--file=-", stdin=message.encode())
+    elif staged:
+        made = await git.work(*tree, "write-tree")
+        head = await git.work(*tree, "commit-tree", "-p", "HEAD", "-F", "-", made, stdin=message.encode())
+        await git.work(*tree, "update-ref", "HEAD", head)
     return await git.work(*tree, "rev-parse", "HEAD")
 
 
@@ -85,11 +96,9 @@ async def _abort_rebase(git: Git, workspace: Workspace) -> None:
         clear_leftovers(workspace)
 
 
-async def _has_staged(git: Git, workspace: Workspace) -> bool:
-    if (workspace.git_dir / "MERGE_HEAD").exists():
-        return True
-    names = await git.work(workspace.git_dir, workspace.path, "diff", "--cached", "--name-only", "-z")
-    return bool(names)
+async def _staged(git: Git, workspace: Workspace) -> list[str]:
+    names = await git.work(workspace.git_dir, workspace.path, "diff", "--cached", "--name-only", "-z", "--no-renames")
+    return [name for name in names.split("\0") if name]
 
 
 def _refusal(error: GitError) -> str:

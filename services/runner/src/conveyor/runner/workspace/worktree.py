@@ -6,13 +6,16 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from msgspec.structs import replace
+
+from conveyor.contracts.commands import Update
 from conveyor.contracts.errors import PermanentError
 from conveyor.runner.workspace.git import Git, GitError
+from conveyor.runner.workspace.leftovers import clear_leftovers
 from conveyor.runner.workspace.mirror import Mirror
 from conveyor.runner.workspace.places import Request, Workspace, worktree_path
+from conveyor.runner.workspace.update import bring_in
 
-_LEFTOVERS = ("MERGE_HEAD", "MERGE_MSG", "CHERRY_PICK_HEAD", "REVERT_HEAD", "BISECT_LOG", "AUTO_MERGE")
-_LEFTOVER_FOLDERS = ("rebase-merge", "rebase-apply", "sequencer")
 RUNNER_FOLDER = ".conveyor"
 
 
@@ -34,24 +37,11 @@ async def prepare(git: Git, mirror: Mirror, root: Path, request: Request) -> Wor
         await _reset(git, workspace)
     except (GitError, OSError):
         await _rebuild(git, workspace)
+        workspace = replace(workspace, is_new=True)
+    if request.update is not Update.NONE and expected:
+        workspace = await bring_in(git, workspace, await mirror.commit_of(request.target_branch))
     _make_runner_folder(path / RUNNER_FOLDER)
     return workspace
-
-
-def clear_locks(workspace: Workspace) -> None:
-    """Remove the locks of a git that was killed; the agent is dead when this is called."""
-    own = workspace.mirror / "refs" / "heads" / f"{workspace.request.branch}.lock"
-    for lock in (*workspace.git_dir.glob("*.lock"), own):
-        lock.unlink(missing_ok=True)
-
-
-def clear_leftovers(workspace: Workspace) -> None:
-    """Remove what a git killed half-way leaves behind: locks and operations in progress."""
-    clear_locks(workspace)
-    for name in _LEFTOVERS:
-        (workspace.git_dir / name).unlink(missing_ok=True)
-    for name in _LEFTOVER_FOLDERS:
-        shutil.rmtree(workspace.git_dir / name, ignore_errors=True)
 
 
 async def remove(git: Git, mirror_path: Path, path: Path) -> Path:
@@ -92,12 +82,10 @@ async def _reset(git: Git, workspace: Workspace) -> None:
         raise OSError(f"{path} is no worktree of {workspace.mirror}")
     clear_leftovers(workspace)
     _relink(workspace)
-    branch = workspace.request.branch
-    await git.work(git_dir, path, "checkout", "--quiet", "--force", "--detach", workspace.base)
-    await git.work(
-        git_dir, path, "checkout", "--quiet", "--force", "--no-track", "--ignore-other-worktrees", "-B", branch
-    )
-    await git.work(git_dir, path, "reset", "--quiet", "--hard", workspace.base)
+    reference = f"refs/heads/{workspace.request.branch}"
+    await git.work(git_dir, path, "update-ref", "--no-deref", reference, workspace.base)
+    await git.work(git_dir, path, "symbolic-ref", "HEAD", reference)
+    await git.work(git_dir, path, "reset", "--quiet", "--hard", workspace.base)  # the one walk over a large tree
     await git.work(git_dir, path, "clean", "-ffdq")  # ignored files stay: they are the caches of builds
     await git.work(git_dir, path, "clean", "-ffdxq", "--", RUNNER_FOLDER)
 
