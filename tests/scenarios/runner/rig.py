@@ -19,6 +19,7 @@ from conveyor.contracts.task import Run, Task, Waiting
 from conveyor.contracts.transition import TaskRecord
 from conveyor.runner.app import start
 from conveyor.runner.core.agent import Agent
+from conveyor.runner.sandbox import SandboxSettings
 from conveyor.runner.settings import RunnerSettings, Settings
 from conveyor.servicekit.bus import (
     ApiError,
@@ -49,6 +50,9 @@ class Rig:
         self.folder = folder
         self.token = gitea.create_token("conveyor")
         self.tasks = TaskStore(bus)
+        self.sandbox = SandboxSettings(readable=(str(folder / "script.json"),), writable=(str(folder / "state"),))
+        """What agents may reach: the scripted one reads its script and counts its runs."""
+        (folder / "state").mkdir()
         self._seq = 0
         self.revision = 0
 
@@ -67,7 +71,9 @@ class Rig:
             gitea=GiteaSettings(url=self.gitea.url, token=Secret(self.token)),
             project=(Project(name="shop", tracker_project_id="p", identifier="SHOP", repository=REPO),),
             runner=RunnerSettings(
-                name=name, **{"root": str(self.folder / name), "ack_wait_s": 1.5, "drain_s": 0.2, **changes}
+                name=name,
+                sandbox=self.sandbox,
+                **{"root": str(self.folder / name), "ack_wait_s": 1.5, "drain_s": 0.2, **changes},
             ),
             agents={"scripted": agent},
         )
@@ -198,6 +204,9 @@ repository = "{REPO}"
 name = "{name}"
 root = "{root}"
 ack_wait_s = 1.5
+[runner.sandbox]
+readable = {json.dumps(rig.sandbox.readable)}
+writable = {json.dumps(rig.sandbox.writable)}
 [agents.scripted]
 command = {json.dumps(agent.command)}
 output = "claude-stream-json"

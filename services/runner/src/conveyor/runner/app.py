@@ -21,6 +21,7 @@ from conveyor.runner.one_run import Means
 from conveyor.runner.preflight import Preflight
 from conveyor.runner.presence import Announcer, Here
 from conveyor.runner.process import Stop
+from conveyor.runner.sandbox import Ability, Hideout, Sandbox, look
 from conveyor.runner.settings import Settings, check
 from conveyor.runner.tidy import Ground, Tidy
 from conveyor.runner.workspace import Git, Request, Workspaces
@@ -59,13 +60,16 @@ async def start(service: Service, settings: Settings) -> None:
     service.resources.push_async_callback(bus.close)
     service.spawn("bus", bus.watch(service.stopping))
     await provision(bus, settings.nats.replicas)
-    await _Runner(service, settings, bus, root).start()
+    ability = await look(os.environ.get("PATH", os.defpath))  # noqa: TID251 - where bubblewrap is looked for
+    if ability.cgroups is not None:
+        service.resources.callback(ability.cgroups.close)
+    await _Runner(service, settings, bus, root, ability).start()
 
 
 class _Runner:
     """The runner's parts, put together once."""
 
-    def __init__(self, service: Service, settings: Settings, bus: Bus, root: Path) -> None:
+    def __init__(self, service: Service, settings: Settings, bus: Bus, root: Path, ability: Ability) -> None:
         self._service, self._settings, self._bus = service, settings, bus
         environment = dict(os.environ)  # noqa: TID251 - agents get an allow-list cut from it; nothing else reads it
         self._metrics = Metrics("runner")
@@ -88,7 +92,7 @@ class _Runner:
         )
         projects = {project.name: project for project in settings.project}
         self._tasks = desk.tasks
-        means = self._means(root, environment)
+        means = self._means(root, environment, ability)
         self._workspaces = means.workspaces
         self._handler = RunHandler(desk, means, Known(projects=projects, agents=settings.agents), self._preflight)
 
@@ -172,7 +176,7 @@ class _Runner:
         problems = [f"{name}: {why}" for name, why in self._preflight.problems.items() if why]
         return "; ".join(problems) or None
 
-    def _means(self, root: Path, environment: Mapping[str, str]) -> Means:
+    def _means(self, root: Path, environment: Mapping[str, str], ability: Ability) -> Means:
         settings = self._settings
         author = (settings.runner.author_name, settings.runner.author_email)
         gitea, plane = settings.gitea, settings.plane
@@ -186,15 +190,14 @@ class _Runner:
         async def remember(sha: str, command: StartRun) -> None:
             await lookup.put(f"commit.{sha}", f"{command.project}/{command.key}".encode())
 
+        git = Git(
+            search_path=environment.get("PATH", os.defpath),
+            author=author,
+            authorization=_authorization(gitea.user, gitea.token.reveal()),
+        )
         return Means(
-            workspaces=Workspaces(
-                root,
-                Git(
-                    search_path=environment.get("PATH", os.defpath),
-                    author=author,
-                    authorization=_authorization(gitea.user, gitea.token.reveal()),
-                ),
-            ),
+            workspaces=Workspaces(root, git),
+            sandbox=self._sandbox(ability, git, root),
             forge=forge,
             tracker=tracker,
             parser_for=parser_for,
@@ -207,6 +210,13 @@ class _Runner:
             clone_url=lambda repository: f"{gitea.url.rstrip('/')}/{repository}.git",
             remember=remember,
         )
+
+    def _sandbox(self, ability: Ability, git: Git, root: Path) -> Sandbox:
+        config = self._service.config_path
+        hidden = (str(config.resolve()),) if config else ()
+        sandbox = Sandbox(self._settings.runner.sandbox, ability, git, Hideout(root=root, hidden=hidden))
+        sandbox.announce()
+        return sandbox
 
 
 class _LogStream:

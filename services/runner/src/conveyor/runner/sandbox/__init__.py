@@ -1,13 +1,15 @@
-"""What keeps an agent in its place. What holds so far, and what does not yet.
+"""What keeps an agent in its place: what it can reach, what it may take, and what of it outlives its run.
 
-What holds:
-
-- its environment is an allow-list (`core.plan`): none of our secrets is in it, and git credentials are the runner's;
-- HOME is a folder of its own, temporary files go to a folder of the run that is removed with it;
-- it runs in a session of its own and nothing of it survives the run (`process`);
-- the runner's git ignores hooks and configuration that the agent could have written (`workspace`).
-
-What does not hold yet: it runs as the runner's user and sees that user's files, the network and other processes; a
-process that clears its environment and leaves its session is not found. Until then give a runner a user, or a
-container, of its own.
+`Sandbox.room` makes the place of one run. With bubblewrap it has walls: of the file system the agent sees programs, its
+worktree, scratch and HOME; it has processes, and by setting a network, of its own, and a repository administration
+that is not the mirror's. Without bubblewrap it runs as the runner's user and sees what that sees: `report` says what
+holds on a machine, and what to do. Everywhere: an environment that is an allow-list (`core.plan`), limits, nothing that
+survives (`process`), and what agents run when they open a repository taken from the target branch (`opened`).
 """
+
+from conveyor.runner.sandbox.ability import Ability, look
+from conveyor.runner.sandbox.report import Holding, report
+from conveyor.runner.sandbox.room import Hideout, Room, Sandbox, Stay
+from conveyor.runner.sandbox.settings import SandboxSettings, check
+
+__all__ = ["Ability", "Hideout", "Holding", "Room", "Sandbox", "SandboxSettings", "Stay", "check", "look", "report"]
