@@ -54,6 +54,7 @@ STEPS = {
     "the lease is given back": r"^\$JS\.API\.STREAM\.PURGE\.KV_leases",
     "the merge is reported": r"^event\..*\.effect_finished ",
     "the merge command is acknowledged": ack_of("merge"),
+    "the release command is acknowledged": ack_of("tasks"),
 }
 CALLS = {
     "the branch is made": ("gitea", r"^POST .*/branches"),

@@ -45,9 +45,9 @@ async def carry(house: House, seen: dict[str, Waiting], eventually: Eventually) 
     issue = house.issue()
     key = house.plane.key_of(issue)
     await house.start(issue)
-    await eventually(lambda: seen.get(key) is Waiting.PERSON, timeout_s=40)
+    await eventually(lambda: seen.get(key) is Waiting.PERSON, timeout_s=100)
     await house.judge(issue, ":approved:")
-    await eventually(lambda: seen.get(key) is Waiting.NOTHING, timeout_s=40)
+    await eventually(lambda: seen.get(key) is Waiting.NOTHING, timeout_s=100)
     return key
 
 
@@ -60,6 +60,7 @@ async def kill_now_and_then(engines: tuple[EngineProcess, EngineProcess]) -> Non
         engine.start_again()
 
 
+@pytest.mark.timeout(150)  # 18 s on two idle cores
 @pytest.mark.behaviour("SE-2", "SE-3", "SE-4", "SE-16", "SE-17")
 async def test_many_tasks_end_alike_whichever_engine_dies(
     house: House, engines: tuple[EngineProcess, EngineProcess], eventually: Eventually
