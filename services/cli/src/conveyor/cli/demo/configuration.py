@@ -51,6 +51,9 @@ port = 0
 name = "demo-runner"
 root = "runner"
 
+[runner.sandbox]
+readable = ["{script}"]  # where bubblewrap works, agents see little beside their worktree
+
 [reconciler]
 interval_s = 2.0  # seconds; 120 in real life
 grace_s = 1.0     # seconds; 600 in real life
