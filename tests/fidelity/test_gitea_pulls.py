@@ -154,3 +154,13 @@ async def test_reviews_that_are_refused(gitea: GiteaTarget) -> None:
     own = await gitea.call("POST", path, event="APPROVED", body="fine")
     assert (own.status_code, "your own pull" in own.json()["message"]) == (422, True)
     assert (await gitea.call("POST", path, by=gitea.other(), event="REQUEST_CHANGES")).status_code == 422
+
+
+async def test_a_style_that_is_switched_off_is_refused_by_name(gitea: GiteaTarget) -> None:
+    await gitea.commit("agent/x", "x.txt", "x\n")
+    number = await gitea.pull("agent/x")
+    assert (await gitea.call("PATCH", "", has_pull_requests=True, allow_squash_merge=False)).status_code == 200
+    refused = await gitea.merge(number, Do="squash")
+    assert refused.status_code == 405
+    assert "allowed merge style" in refused.json()["message"]
+    assert (await gitea.merge(number)).status_code == 200

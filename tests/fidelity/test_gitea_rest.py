@@ -183,3 +183,19 @@ async def test_who_is_no_admin_may_not_look_at_hooks(gitea: GiteaTarget) -> None
     assert (await gitea.call("GET", "/hooks", by=gitea.other())).status_code == 403
     seen = (await gitea.call("GET", "", by=gitea.other())).json()
     assert seen["permissions"] == {"admin": False, "push": True, "pull": True}
+
+
+async def test_an_archived_repository_can_be_read_and_not_changed(gitea: GiteaTarget) -> None:
+    await gitea.commit("agent/x", "x.txt", "x\n")
+    number = await gitea.pull("agent/x")
+    archived = await gitea.call("PATCH", "", archived=True)
+    assert (archived.status_code, archived.json()["archived"]) == (200, True)
+    assert (await gitea.call("GET", f"/pulls/{number}")).status_code == 200
+    for method, path, body in (
+        ("POST", "/branches", {"new_branch_name": "agent/y", "old_ref_name": "main"}),
+        ("DELETE", "/branches/agent/x", {}),
+        ("POST", f"/pulls/{number}/merge", {"Do": "merge"}),
+    ):
+        assert (await gitea.call(method, path, **body)).status_code == 423, path
+    assert (await gitea.call("PATCH", "", archived=False)).json()["archived"] is False
+    assert (await gitea.call("DELETE", "/branches/agent/x")).status_code == 204

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from conveyor.adapters.gitea import GiteaForge, RefusedError
+from conveyor.adapters.gitea.http import words_of
 from conveyor.contracts.errors import PermanentError, TransientError
 from conveyor.contracts.observed import CiState, MergeAnswer
 
@@ -227,6 +228,26 @@ async def test_a_webhook_that_hears_too_little_is_replaced_and_doubles_go(forge_
     assert not await forge.ensure_hook(repo, url, "one")
     hooks = [hook for hook in forge_bench.gitea.repo(repo).hooks.values() if hook.id != other.id]
     assert [(hook.url, hook.secret) for hook in hooks] == [(url, "one")]
+
+
+async def test_an_archived_repository_is_left_alone_with_the_reason(forge_bench: Bench) -> None:
+    forge, repo = forge_bench.forge, forge_bench.repo
+    sha = await forge_bench.branch(BRANCH)
+    pull = await forge.ensure_pull_request(repo, BRANCH, "main", "Door", "")
+    forge_bench.gitea.repo(repo).archived = True
+    with pytest.raises(RefusedError, match="archived"):
+        await forge.delete_branch(repo, BRANCH)
+    refused = await forge.merge(repo, pull.number, sha)
+    assert (refused.answer, "archived" in refused.reason) == (MergeAnswer.BLOCKED, True)
+    rights = await forge.rights(repo)
+    assert rights is not None
+    assert rights.is_archived
+
+
+def test_two_objects_in_one_error_are_read_as_the_first() -> None:
+    """Older versions of Gitea write both."""
+    assert words_of(b'{"message":"first","url":""}{"message":"second"}') == "first"
+    assert words_of(b"<html>busy</html>") == "<html>busy</html>"
 
 
 async def test_what_the_token_may_do_is_told(forge_bench: Bench) -> None:

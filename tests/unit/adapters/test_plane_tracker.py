@@ -265,3 +265,21 @@ def test_a_duplicate_is_a_permanent_error() -> None:
 async def test_a_server_without_a_limit_is_not_waited_for(bench: Bench) -> None:
     for _ in range(70):
         assert await bench.tracker.me() == bench.bot.id
+
+
+async def test_polling_in_another_process_leaves_the_effects_their_calls(bench: Bench) -> None:
+    """Two processes share a key but no memory: what Plane says is left keeps the one that polls from taking all."""
+    bench.plane.limiter.limit = 60
+    polling = bench.tracker_with(
+        bench.bot.api_key, limiter=RateLimiter(max_wait_s=0, monotonic=bench.watch).leaving(20)
+    )
+    acting = bench.tracker_with(bench.bot.api_key, limiter=RateLimiter(max_wait_s=0, monotonic=bench.watch))
+    for _ in range(10):
+        await acting.me()
+    for _ in range(31):
+        await polling.me()
+    with pytest.raises(TransientError):
+        await polling.me()
+    for _ in range(60 - 10 - 31):
+        await acting.me()
+    assert 429 not in {request.status for request in bench.plane.requests}

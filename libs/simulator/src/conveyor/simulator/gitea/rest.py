@@ -147,3 +147,6 @@ def _admit(call: Call, endpoint: Endpoint) -> None:
         raise RefusalError(401, "token is required")
     if not repo.allows(call.caller.user, endpoint.permission):
         raise RefusalError(403, f"user should have a permission to {endpoint.permission} this repo")
+    # The repository itself can still be changed (how else would it come back) and removed.
+    if repo.archived and call.request.method != "GET" and endpoint.path != "/repos/{owner}/{repo}":
+        raise RefusalError(423, f"{repo.full_name} is archived")

@@ -16,6 +16,7 @@ def endpoints() -> list[Endpoint]:
     """Return the endpoints of this chapter."""
     return [
         in_repo("GET", "", get_repo, "read"),
+        in_repo("PATCH", "", patch_repo, "admin"),
         in_repo("DELETE", "", delete_repo, "owner"),
         in_repo("GET", "/branches", list_branches, "read"),
         in_repo("POST", "/branches", create_branch, "write"),
@@ -33,6 +34,18 @@ def endpoints() -> list[Endpoint]:
 async def get_repo(call: Call) -> Response:
     """Show the repository with the caller's permissions."""
     return JSONResponse(call.forge.shapes.repo(call.repo, call.caller.user))
+
+
+async def patch_repo(call: Call) -> Response:
+    """Archive a repository or bring it back, or switch its merge styles."""
+    repo, switches = (
+        call.repo,
+        {"merge": "allow_merge_commits", "rebase": "allow_rebase", "squash": "allow_squash_merge"},
+    )
+    repo.archived = bool(call.body.get("archived", repo.archived))
+    off = {style for style, name in switches.items() if call.body.get(name) is False}
+    repo.merge_styles = tuple(style for style in repo.merge_styles if style not in off)
+    return JSONResponse(call.forge.shapes.repo(repo, call.user))
 
 
 async def delete_repo(call: Call) -> Response:

@@ -59,6 +59,7 @@ class Shapes:
             "clone_url": f"{page}.git",
             "open_pr_counter": len(repo.open_pulls()),
             "default_branch": repo.default_branch,
+            "archived": repo.archived,
             "created_at": repo.created_at,
             "updated_at": repo.updated_at,
             "permissions": {
@@ -290,7 +291,6 @@ REPO_CONSTANTS: Json = {
     "watchers_count": 1,
     "open_issues_count": 0,
     "release_counter": 0,
-    "archived": False,
     "has_issues": True,
     "internal_tracker": {
         "enable_time_tracker": True,

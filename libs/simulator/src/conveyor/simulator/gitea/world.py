@@ -189,6 +189,7 @@ class Repo:
     statuses: dict[str, list[Status]] = dataclasses.field(default_factory=dict)
     hooks: dict[int, Hook] = dataclasses.field(default_factory=dict)
     protections: dict[str, Protection] = dataclasses.field(default_factory=dict)
+    archived: bool = False
     merge_styles: tuple[str, ...] = ("merge", "rebase", "rebase-merge", "squash", "fast-forward-only")
     lock: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
 
