@@ -20,7 +20,7 @@ from conveyor.runner.live import LiveRuns
 from conveyor.runner.one_run import Means
 from conveyor.runner.preflight import Preflight
 from conveyor.runner.presence import Announcer, Here
-from conveyor.runner.process import Stop
+from conveyor.runner.process import Stop, conceal
 from conveyor.runner.sandbox import Ability, Hideout, Sandbox, look
 from conveyor.runner.settings import Settings, check
 from conveyor.runner.tidy import Ground, Tidy
@@ -60,6 +60,7 @@ async def start(service: Service, settings: Settings) -> None:
     service.resources.push_async_callback(bus.close)
     service.spawn("bus", bus.watch(service.stopping))
     await provision(bus, settings.nats.replicas)
+    conceal()
     ability = await look(os.environ.get("PATH", os.defpath))  # noqa: TID251 - where bubblewrap is looked for
     if ability.cgroups is not None:
         service.resources.callback(ability.cgroups.close)

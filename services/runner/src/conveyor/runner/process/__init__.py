@@ -1,6 +1,7 @@
 """One child process from birth to its one result; knows nothing of agents, tasks or the bus."""
 
 from conveyor.runner.process.execution import Guard, execute
+from conveyor.runner.process.keeper import conceal
 from conveyor.runner.process.lines import LineSplitter
 from conveyor.runner.process.spec import Ladder, Limits, ProcessExit, ProcessSpec, Shell, Stop, StopSwitch, Timers
 from conveyor.runner.process.sweep import sweep
@@ -16,6 +17,7 @@ __all__ = [
     "Stop",
     "StopSwitch",
     "Timers",
+    "conceal",
     "execute",
     "sweep",
 ]

@@ -43,6 +43,11 @@ def descendants(root: int) -> list[int]:
     return found
 
 
+def conceal() -> None:
+    """Let no other process of our user trace us or read our memory and environment; root still can."""
+    _prctl(_PR_SET_DUMPABLE, 0)
+
+
 def kill_descendants(root: int, cgroup: str = "") -> set[int]:
     """Kill everything below this process and return what that was; repeated, since the dying may still fork."""
     killed: set[int] = set()
@@ -141,7 +146,7 @@ class _Keeper:
 def _main(arguments: list[str]) -> NoReturn:
     status_fd, parent, cgroup, limits = int(arguments[0]), int(arguments[1]), arguments[2], arguments[3]
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
-    _prctl(_PR_SET_DUMPABLE, 0)  # what we guard shall not trace us
+    conceal()
     signal.pthread_sigmask(signal.SIG_BLOCK, _WAITED_FOR)
     for number in _IGNORED:
         signal.signal(number, signal.SIG_IGN)

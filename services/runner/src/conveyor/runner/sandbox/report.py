@@ -35,10 +35,11 @@ def report(settings: SandboxSettings, ability: Ability) -> tuple[Holding, ...]:
         _network(settings, walls=walls, why_not=why_not),
         Holding(
             what="nothing of a run survives it, or its runner",
-            holds=True,
+            holds=walls or ability.cgroups is not None,
             why="a pid namespace, and a keeper that is parent of all" if walls
-            else "a keeper that is parent of all, then a search by run id; only an agent that kills its keeper and"
-            " clears its environment gets away, which a pid namespace would prevent",
+            else "a keeper that is parent of all, and a control group" if ability.cgroups
+            else "a keeper that is parent of all, then a search by run id: enough for accidents, but a hostile agent"
+            f" that kills its keeper and clears its environment gets away: {why_not}",
         ),
         *_limits(settings, ability),
         _fact("what agents run when they open a repository is the target branch's", "exchanged for the run's time"),
