@@ -52,7 +52,7 @@ class LogSettings(Section, frozen=True, kw_only=True):
 
 
 class HttpSettings(Section, frozen=True, kw_only=True):
-    """Where a service answers HTTP; each service nests it as it likes."""
+    """Where a service answers HTTP: its health and figures; each service nests it as it likes."""
 
     host: str = "127.0.0.1"
     """The address it listens on; 0.0.0.0 for all of this machine's."""

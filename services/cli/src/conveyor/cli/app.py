@@ -1,4 +1,4 @@
-"""The `conveyor` command: global options, and every command registered once."""
+"""The `conveyor` command: global options, every command registered once, and whom the commands talk to outside."""
 
 from importlib.metadata import version
 from pathlib import Path
@@ -6,12 +6,18 @@ from typing import Annotated
 
 import typer
 
+from conveyor.adapters.agents import FORMATS
+from conveyor.adapters.gitea import GiteaForge
+from conveyor.adapters.plane import PlaneTracker
 from conveyor.cli import session
 from conveyor.cli.demo import command as demo_command
 from conveyor.cli.exits import EPILOG
 from conveyor.cli.operate import burying, looking, pipelines, reading, speaking
+from conveyor.cli.outside import Forge, Outside, Tracker
 from conveyor.cli.settings import DEFAULT_CONFIG
+from conveyor.cli.setup import command as setup_command
 from conveyor.cli.up import command as up_command
+from conveyor.servicekit.sections import GiteaSettings, PlaneSettings
 
 Config = Annotated[
     Path, typer.Option("--config", metavar="PATH", envvar="CONVEYOR_CONFIG", help="The configuration file (TOML).")
@@ -41,10 +47,18 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_begin)
-    for room in (up_command, demo_command, looking, speaking, reading, burying, pipelines):
+    for room in (setup_command, up_command, demo_command, looking, speaking, reading, burying, pipelines):
         room.add_to(app)
     return app
 
 
 def _begin(config: Config = DEFAULT_CONFIG, nats_url: Nats = "", _version: Version = False) -> None:
-    session.begin(session.Session(config, nats_url))
+    session.begin(session.Session(Outside(tracker=_tracker, forge=_forge, formats=tuple(FORMATS)), config, nats_url))
+
+
+def _tracker(plane: PlaneSettings) -> Tracker:
+    return PlaneTracker(plane.url, plane.workspace, plane.api_key.reveal())
+
+
+def _forge(gitea: GiteaSettings) -> Forge:
+    return GiteaForge(gitea.url, gitea.token.reveal())

@@ -11,6 +11,7 @@ import typer
 from msgspec import structs
 
 from conveyor.cli.exits import Exit, StopError
+from conveyor.cli.outside import Outside
 from conveyor.cli.settings import DEFAULT_CONFIG, CliSettings, settings_at
 from conveyor.contracts.errors import ConveyorError, PermanentError, SettingsError, TransientError
 from conveyor.contracts.pipeline import Pipeline
@@ -27,7 +28,8 @@ STREAM_NOT_FOUND = 10059
 class Session:
     """The global options, and what follows from them."""
 
-    def __init__(self, config: Path = DEFAULT_CONFIG, nats_url: str = "") -> None:
+    def __init__(self, outside: Outside, config: Path = DEFAULT_CONFIG, nats_url: str = "") -> None:
+        self.outside = outside
         self.config = config
         self._nats_url = nats_url
         self._settings: CliSettings | None = None

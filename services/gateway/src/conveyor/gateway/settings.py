@@ -9,7 +9,7 @@ MIB = 1024 * 1024
 
 
 class GatewaySettings(Section, frozen=True, kw_only=True):
-    """`[gateway]`."""
+    """`[gateway]`: the door for webhooks."""
 
     host: str = "127.0.0.1"
     """The address it listens on; 0.0.0.0 for all of this machine's."""

@@ -7,7 +7,7 @@ from conveyor.servicekit.sections import GiteaSettings, HttpSettings, LogSetting
 
 
 class ReconcilerSettings(Section, frozen=True, kw_only=True):
-    """`[reconciler]`."""
+    """`[reconciler]`: finds what lost webhooks would have told."""
 
     enabled: bool = True
     """Off: the service runs and looks at nothing."""

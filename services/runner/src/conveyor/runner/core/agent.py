@@ -15,7 +15,7 @@ class Agent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     resume: tuple[str, ...] = ()
     """Arguments added to go on with an earlier session, `{session_id}` replaced; empty: it always starts afresh."""
     output: str = "text"
-    """The format it prints: claude-stream-json or text."""
+    """The format it prints: claude-stream-json, codex-jsonl, gemini-stream-json, opencode-json or text."""
     env: dict[str, str] = {}
     """Variables it gets beside those of the run."""
     pass_env: tuple[str, ...] = ()

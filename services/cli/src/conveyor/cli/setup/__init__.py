@@ -1,0 +1,1 @@
+"""Setting Conveyor up: a configuration to begin with, its check, and the webhooks."""
