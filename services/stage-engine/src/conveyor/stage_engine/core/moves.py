@@ -87,12 +87,18 @@ def start_run(draft: Draft) -> None:
         draft.change(run=None)
         escalate(draft, reason)
         return
-    attempt = 1 + task.budget.failures + task.budget.transients
+    run = _order_run(draft, stage)
+    draft.note(f"starts the {stage.role}" + (f", attempt {run.attempt}" if run.attempt > 1 else ""))
+    draft.change(run=run, waiting=Waiting.RUN)
+
+
+def _order_run(draft: Draft, stage: Stage) -> Run:
+    task = draft.task
     run = Run(
         run_id=run_id(task.project, task.key, task.revision),
         role=stage.role,
         agent=draft.pipeline.agent_of(stage),
-        attempt=attempt,
+        attempt=1 + task.budget.failures + task.budget.transients,
     )
     draft.order(
         StartRun,
@@ -100,7 +106,7 @@ def start_run(draft: Draft) -> None:
         stage=stage.name,
         role=run.role,
         agent=run.agent,
-        attempt=attempt,
+        attempt=run.attempt,
         issue_id=task.issue_id,
         title=task.title,
         branch=task.branch,
@@ -116,8 +122,7 @@ def start_run(draft: Draft) -> None:
         update=stage.update,
         budgets=budgets.left(draft.pipeline, task.budget),
     )
-    draft.note(f"starts the {stage.role}" + (f", attempt {attempt}" if attempt > 1 else ""))
-    draft.change(run=run, waiting=Waiting.RUN)
+    return run
 
 
 def evaluate(draft: Draft, cause: GateCause, *, run: str = "", approved_by: str = "") -> None:
