@@ -29,7 +29,7 @@ async def wait_until(condition: Condition, *, timeout_s: float = 10.0) -> Any:
             return value
         if asyncio.get_running_loop().time() > deadline:
             raise AssertionError(f"not true within {timeout_s} s: {inspect.getsource(condition).strip()}")
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # waits: between two looks at the condition
 
 
 @pytest.fixture

@@ -166,7 +166,7 @@ async def test_one_lane_is_serial_and_in_order_while_lanes_run_side_by_side(
         assert key not in running
         running.add(key)
         most = max(most, len(running))
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.005)  # waits: the handler's work, so that handlers overlap
         running.discard(key)
         done.setdefault(key, []).append(delivery.seq)
 
@@ -209,7 +209,7 @@ async def test_a_long_job_is_kept_alive_beyond_ack_wait(bus: Bus, event: Make, e
 
     async def handle(delivery: Delivery) -> None:
         seen.append(delivery.delivered)
-        await asyncio.sleep(2)
+        await asyncio.sleep(2)  # waits: work that outlives the acknowledgement time
 
     await EventLog(bus).publish(event())
     async with consuming(bus, handle, spec, concurrency=2):
@@ -263,7 +263,7 @@ async def test_cancelling_gives_back_what_is_in_hand(bus: Bus, event: Make, even
 
     async def forever(delivery: Delivery) -> None:
         begun.append(delivery.delivered)
-        await asyncio.sleep(60)
+        await asyncio.sleep(60)  # waits: work that never ends
 
     for number in (1, 2, 3):
         await EventLog(bus).publish(event(number=number))
@@ -328,7 +328,7 @@ async def test_two_consumers_share_the_work(bus: Bus, event: Make, eventually: M
     def handler(name: str) -> Any:
         async def handle(delivery: Delivery) -> None:
             by.append((name, delivery.seq))
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # waits: the handler's work
 
         return handle
 
@@ -355,7 +355,7 @@ async def test_by_priority_takes_the_more_urgent_first_the_oldest_first_and_neve
         nonlocal running
         running += 1
         assert running <= room
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # waits: the handler's work, so that handlers overlap
         running -= 1
         done.append(delivery.subject.removeprefix("command.run.default."))
 
@@ -365,7 +365,7 @@ async def test_by_priority_takes_the_more_urgent_first_the_oldest_first_and_neve
     stopping = asyncio.Event()
     open_slots = 0
     task = asyncio.create_task(consume_by_priority(bus, specs, handle, slots=lambda: open_slots, stopping=stopping))
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.2)  # waits: long enough to take something, were there room
     assert done == []  # no room, nothing taken
     assert await eventually(lambda: not done)
     open_slots = room

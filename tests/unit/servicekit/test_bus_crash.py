@@ -55,7 +55,7 @@ async def publish_all(log: EventLog, event: Make, acknowledged: set[int]) -> Non
             try:
                 stored = await log.publish(event(f"SHOP-{number % 7 + 1}", number))
             except TransientError:
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02)  # waits: before the publisher tries again
         acknowledged.add(stored.seq)
 
 
@@ -131,7 +131,7 @@ async def test_requests_in_flight_fail_when_the_connection_breaks_not_at_their_t
 
     await bus.subscribe("silent", silent)
     asking = asyncio.create_task(bus.request("silent", b"", None, 60))
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.1)  # waits: until the question is under way; the outcome is the same before
     await own_nats.kill()
     with pytest.raises(TransientError, match="unknown"):
         await asyncio.wait_for(asking, 5)

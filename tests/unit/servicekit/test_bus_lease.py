@@ -17,7 +17,7 @@ async def test_of_two_contenders_one_owns_and_the_other_takes_over_when_it_falls
     assert await second.acquire() is None
     assert await second.holder() == "a"
     for _ in range(3):
-        await asyncio.sleep(0.5)  # longer in all than the lease lives without renewal
+        await asyncio.sleep(0.5)  # waits: longer in all than the lease lives without renewal
         assert await first.renew()
     assert await second.acquire() is None
     later = await eventually(second.acquire, timeout_s=5)

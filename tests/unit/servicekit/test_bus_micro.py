@@ -49,7 +49,7 @@ async def test_questions_are_answered_until_the_answering_ends(bus: Bus) -> None
 
 async def test_an_owner_that_does_not_answer_in_time_is_an_error_not_nobody(bus: Bus) -> None:
     async def stuck(_: bytes) -> bytes:
-        await asyncio.sleep(30)
+        await asyncio.sleep(30)  # waits: an owner that never answers
         return b""
 
     await serve(bus, "ctl.run.a", stuck)

@@ -36,7 +36,7 @@ async def test_readyz_names_every_check_that_fails(served: Served, monkeypatch: 
         raise TransientError("not connected")
 
     async def slow() -> None:
-        await asyncio.sleep(30)
+        await asyncio.sleep(30)  # waits: a check that never answers
 
     health.check("bus", broken)
     health.check("slow", slow)

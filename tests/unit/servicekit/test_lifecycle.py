@@ -115,7 +115,7 @@ async def test_what_does_not_drain_within_the_grace_is_cancelled() -> None:
 
     async def stubborn() -> None:
         try:
-            await asyncio.sleep(30)
+            await asyncio.sleep(30)  # waits: work that never ends
         finally:
             ends.append("cancelled")
 
