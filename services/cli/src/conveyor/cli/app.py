@@ -15,7 +15,8 @@ from conveyor.cli.exits import EPILOG
 from conveyor.cli.operate import burying, looking, pipelines, reading, speaking
 from conveyor.cli.outside import Forge, Outside, Tracker
 from conveyor.cli.settings import DEFAULT_CONFIG
-from conveyor.cli.setup import command as setup_command
+from conveyor.cli.setup import command as configuring
+from conveyor.cli.setup import webhooks
 from conveyor.cli.up import command as up_command
 from conveyor.servicekit.sections import GiteaSettings, PlaneSettings
 
@@ -47,7 +48,7 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_begin)
-    for room in (setup_command, up_command, demo_command, looking, speaking, reading, burying, pipelines):
+    for room in (configuring, webhooks, up_command, demo_command, looking, speaking, reading, burying, pipelines):
         room.add_to(app)
     return app
 

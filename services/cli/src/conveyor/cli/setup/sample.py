@@ -48,8 +48,7 @@ EXAMPLES: Mapping[str, Any] = {
 """What stands uncommented; of secrets the file that holds them."""
 FREE = {
     "pipelines": (
-        "Pipelines of your own: a name and the TOML file that holds it, relative to this one. The one that ships is "
-        "called default; `conveyor pipeline graph` shows it.",
+        "Pipelines of your own: a name and the TOML file that holds it. `conveyor pipeline graph` shows the default.",
         '#shop = "pipelines/shop.toml"',
     )
 }
