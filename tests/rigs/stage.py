@@ -42,7 +42,7 @@ class Stage:
             task = await self.house.task(key)
             if task is not None and (task.stage, task.waiting) == (stage, waiting) and await self.house.is_quiet():
                 return task
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # waits: before the next look
         raise AssertionError(f"not {stage}/{waiting} in {DEADLINE_S:g} s: {task}; {await self.house.unquiet()}")
 
     async def approved(self, key: str = KEY) -> None:
