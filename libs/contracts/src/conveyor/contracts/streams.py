@@ -17,6 +17,8 @@ class StreamSpec(Struct, frozen=True, kw_only=True):
     duplicate_window_s: int = 120
     schedules: bool = False
     """Whether messages may be scheduled (`Nats-Schedule`)."""
+    batches: bool = False
+    """Whether several messages may be stored as one (`Nats-Batch-Id`), with one sync of the disk."""
     compressed: bool = False
 
 
@@ -36,6 +38,7 @@ EVENTS = StreamSpec(
     max_age_s=90 * DAY_S,
     duplicate_window_s=7 * DAY_S,
     schedules=True,
+    batches=True,
 )
 TASKS = StreamSpec(
     name="TASKS",

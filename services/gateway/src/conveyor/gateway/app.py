@@ -50,7 +50,7 @@ from conveyor.gateway.spool.segments import claim
 from conveyor.gateway.ways import Ways
 from conveyor.servicekit import logs
 from conveyor.servicekit.backoff import delays
-from conveyor.servicekit.bus import Bucket, Bus, EventLog, TaskStore, connect, provision, ready, register
+from conveyor.servicekit.bus import Bucket, Bus, GroupCommit, TaskStore, connect, provision, ready, register
 from conveyor.servicekit.clock import SYSTEM_CLOCK, Clock
 from conveyor.servicekit.health import Health, HttpServer
 from conveyor.servicekit.health import routes as health_routes
@@ -90,7 +90,7 @@ async def build(service: Service, settings: Settings, clock: Clock = SYSTEM_CLOC
     service.resources.push_async_callback(forge.close)
     registry, tasks = Registry(settings.project), TaskStore(bus)
     resolver = Resolver(registry=registry, lookup=Bucket(bus, LOOKUP), tracker=tracker, forge=forge, tasks=tasks)
-    admission = Admission(registry=registry, tracker=tracker, events=EventLog(bus), resolver=resolver)
+    admission = Admission(registry=registry, tracker=tracker, events=GroupCommit(bus), resolver=resolver)
     sources = (plane_source(settings, tracker), gitea_source(settings, forge))
     metrics = Metrics("gateway")
     figures = Figures(metrics)

@@ -11,6 +11,7 @@ from conveyor.servicekit.bus.errors import ApiError, Conflict, Leave
 from conveyor.servicekit.bus.events import EventLog
 from conveyor.servicekit.bus.follow import Start, follow, scan
 from conveyor.servicekit.bus.forget import acknowledged_up_to, forget
+from conveyor.servicekit.bus.group_commit import GroupCommit
 from conveyor.servicekit.bus.in_order import InOrder
 from conveyor.servicekit.bus.kv import Bucket, Entry
 from conveyor.servicekit.bus.lease import Lease, leader
@@ -31,6 +32,7 @@ __all__ = [
     "Delivery",
     "Entry",
     "EventLog",
+    "GroupCommit",
     "Handler",
     "InOrder",
     "Lane",

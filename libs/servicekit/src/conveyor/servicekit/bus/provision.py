@@ -52,6 +52,7 @@ def stream_config(spec: StreamSpec, replicas: int) -> Config:
         "compression": "s2" if spec.compressed else "none",
         "allow_direct": True,
         **({"allow_msg_schedules": True} if spec.schedules else {}),
+        **({"allow_atomic": True} if spec.batches else {}),
     }
 
 

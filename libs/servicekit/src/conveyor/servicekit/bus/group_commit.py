@@ -1,0 +1,140 @@
+"""Events that come while others are on their way go together: one atomic batch, one sync of the server's disk.
+
+With `sync_interval: always` a server syncs once a message, or once an atomic batch (ADR-50 of NATS), before it answers.
+A single event goes alone and at once, so nobody waits for company.
+"""
+
+import asyncio
+import itertools
+import secrets
+from collections import deque
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from conveyor.contracts import codec, subjects
+from conveyor.contracts.errors import ConveyorError, TransientError
+from conveyor.contracts.events import AnyEvent
+from conveyor.servicekit.bus import wire
+from conveyor.servicekit.bus.connection import REQUEST_TIMEOUT_S, Bus
+from conveyor.servicekit.bus.errors import ApiError
+from conveyor.servicekit.bus.events import EventLog
+from conveyor.servicekit.bus.wire import Stored
+
+BATCH_ID = "Nats-Batch-Id"
+BATCH_SEQUENCE = "Nats-Batch-Sequence"
+BATCH_COMMIT = "Nats-Batch-Commit"
+MOST_TOGETHER = 100
+MOST_BYTES = 1024 * 1024
+
+
+class Waiting(Struct, frozen=True):
+    """An event that waits for those on their way."""
+
+    event: AnyEvent
+    body: bytes
+    stored: asyncio.Future[Stored]
+
+
+class GroupCommit(EventLog):
+    """An event log for many publishers at once."""
+
+    def __init__(self, bus: Bus) -> None:
+        super().__init__(bus)
+        self._waiting: deque[Waiting] = deque()
+        self._is_busy = False
+        self._sender: asyncio.Task[None] | None = None
+        self._name = secrets.token_hex(8)
+        self._batches = itertools.count()
+
+    async def publish(self, event: AnyEvent, timeout_s: float = REQUEST_TIMEOUT_S) -> Stored:
+        """As that of the event log; alone or together, the answer is about this event."""
+        if not self._is_busy:
+            self._is_busy = True
+            try:
+                return await super().publish(event, timeout_s)
+            finally:
+                self._go_on()
+        loop = asyncio.get_running_loop()
+        one = Waiting(event, codec.encode(event), loop.create_future())
+        self._waiting.append(one)
+        late = TransientError(f"not stored within {timeout_s:g} s; whether it was is unknown")
+        timer = loop.call_later(timeout_s, _fail, (one,), late)
+        try:
+            return await one.stored
+        finally:
+            timer.cancel()
+
+    def _go_on(self) -> None:
+        """Send those that came in the meantime."""
+        if self._waiting:
+            self._sender = asyncio.get_running_loop().create_task(self._send(), name="group-commit")
+        else:
+            self._is_busy = False
+
+    async def _send(self) -> None:
+        try:
+            while batch := self._taken():
+                await self._store(batch)
+        finally:
+            self._is_busy = False
+
+    def _taken(self) -> list[Waiting]:
+        """Return the next few that still wait; a fact that is among them already waits for the next turn."""
+        taken: dict[str, Waiting] = {}
+        later, size = [], 0
+        while self._waiting and len(taken) < MOST_TOGETHER and size < MOST_BYTES:
+            one = self._waiting.popleft()
+            if one.stored.done():  # whoever waited gave up
+                continue
+            if one.event.event_id in taken:
+                later.append(one)
+                continue
+            taken[one.event.event_id] = one
+            size += len(one.body)
+        self._waiting.extendleft(reversed(later))
+        return list(taken.values())
+
+    async def _store(self, batch: Sequence[Waiting]) -> None:
+        try:
+            last = await self._commit(batch) if len(batch) > 1 else None
+        except ApiError:  # one of them is known, or the server does not take them so: each for itself
+            last = None
+        except ConveyorError as error:
+            _fail(batch, error)
+            return
+        if last is None:
+            await asyncio.gather(*(self._alone(one) for one in batch))
+            return
+        for place, one in enumerate(batch, last - len(batch) + 1):
+            if not one.stored.done():
+                one.stored.set_result(Stored(seq=place, duplicate=False))
+
+    async def _commit(self, batch: Sequence[Waiting]) -> int:
+        """Store all or none and return where the last one lies."""
+        if not self._bus.is_connected:
+            raise TransientError("not connected to NATS")
+        name = f"{self._name}-{next(self._batches)}"
+        for place, one in enumerate(batch, 1):
+            headers = codec.headers(one.event)
+            headers |= {wire.MSG_ID: one.event.event_id, BATCH_ID: name, BATCH_SEQUENCE: str(place)}
+            if place < len(batch):
+                await self._bus.send(subjects.event(one.event), one.body, headers)
+        headers[BATCH_COMMIT] = "1"
+        ack = await wire.publish(self._bus, subjects.event(one.event), one.body, headers)
+        return ack.seq
+
+    async def _alone(self, one: Waiting) -> None:
+        try:
+            stored = await super().publish(one.event)
+        except ConveyorError as error:
+            _fail([one], error)
+        else:
+            if not one.stored.done():
+                one.stored.set_result(stored)
+
+
+def _fail(batch: Sequence[Waiting], error: ConveyorError) -> None:
+    for one in batch:
+        if not one.stored.done():
+            one.stored.set_exception(error)
