@@ -2,10 +2,11 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+CLAUDE_VERSION ?= 2.1.328
 MEMBERS := $(sort $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml services/*/pyproject.toml)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check bench behaviour pin clean
+.PHONY: help install demo test test-claude check bench behaviour pin clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,7 +24,13 @@ demo: install ## carry one task from To Analyse to done on this machine
 	$(BIN)/conveyor demo
 
 test: install ## every test that needs no Docker and no browser
-	$(BIN)/python -m pytest -n 2 -m "not docker and not slow"
+	$(BIN)/python -m pytest -n 2 -m "not docker and not slow and not claude"
+
+test-claude: install ## the runner with the real Claude CLI of CLAUDE_VERSION from npm, against a mock of its API
+	folder=$$(mktemp -d) && trap "rm -rf $$folder" EXIT \
+	&& npm install --silent --no-audit --no-fund --prefix $$folder @anthropic-ai/claude-code@$(CLAUDE_VERSION) \
+	&& CONVEYOR_TEST_CLAUDE=$$(ls $$folder/node_modules/@anthropic-ai/claude-code-*/claude) \
+	   $(BIN)/python -m pytest -m claude tests/scenarios/runner
 
 check: install ## style, types, directions of imports, shape of the house
 	$(BIN)/ruff check .

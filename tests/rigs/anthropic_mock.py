@@ -1,4 +1,4 @@
-"""A Messages API on loopback that answers as it is told: for tests with the real Claude command line, never with a key."""
+"""A Messages API on loopback that answers as told: for tests with the real Claude command line, never a key."""
 
 import json
 import threading
@@ -82,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
     mock: AnthropicMock
     protocol_version = "HTTP/1.1"
 
-    def do_POST(self) -> None:  # noqa: N802 - http.server's name
+    def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
         if not self.path.startswith("/v1/messages") or "count_tokens" in self.path:
             self._send(200, b'{"input_tokens": 10}')
@@ -96,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send(200, json.dumps(_message(found)).encode())
 
-    def do_GET(self) -> None:  # noqa: N802 - as above
+    def do_GET(self) -> None:
         self._send(404, b"{}")
 
     do_HEAD = do_GET  # noqa: N815 - as above
