@@ -11,6 +11,7 @@ from conveyor.adapters.gitea import GiteaForge
 from conveyor.adapters.plane import PlaneTracker
 from conveyor.cli import session
 from conveyor.cli.demo import command as demo_command
+from conveyor.cli.doctor import command as doctor_command
 from conveyor.cli.exits import EPILOG
 from conveyor.cli.operate import burying, looking, pipelines, reading, speaking
 from conveyor.cli.outside import Forge, Outside, Tracker
@@ -48,7 +49,18 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     app.callback()(_begin)
-    for room in (configuring, webhooks, up_command, demo_command, looking, speaking, reading, burying, pipelines):
+    for room in (
+        configuring,
+        webhooks,
+        doctor_command,
+        up_command,
+        demo_command,
+        looking,
+        speaking,
+        reading,
+        burying,
+        pipelines,
+    ):
         room.add_to(app)
     return app
 

@@ -1,0 +1,47 @@
+"""`conveyor doctor`: looks, shows what it found, and fails when anything failed."""
+
+import typer
+from rich.console import Console
+
+from conveyor.cli import session
+from conveyor.cli.doctor.examination import examine
+from conveyor.cli.doctor.finding import diagnosis
+from conveyor.cli.exits import Exit
+from conveyor.cli.operate.options import AsJson
+from conveyor.cli.setup.checked import read
+from conveyor.cli.show.findings import lines
+from conveyor.cli.show.jsons import printed
+from conveyor.contracts.errors import SettingsError
+from conveyor.servicekit.sections import NatsSettings
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command()(doctor)
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Check configuration, bus, tracker, forge, webhooks, clocks, agents, sandbox and disk, and say what to do.
+
+    Changes nothing: it sends the gateway deliveries of a kind that is ignored, and lets the forge send its test.
+    """
+    session.run(_doctor(as_json=as_json))
+
+
+async def _doctor(*, as_json: bool) -> Exit:
+    here = session.current()
+    found = diagnosis(await examine(read(here.config, here.outside.formats), _nats(here), here.outside))
+    if as_json:
+        typer.echo(printed(found))
+    else:
+        console = Console(highlight=False, soft_wrap=True)
+        for line in lines(found):
+            console.print(line)
+    return Exit.FAILED if found.failed else Exit.OK
+
+
+def _nats(here: session.Session) -> NatsSettings:
+    try:
+        return here.nats
+    except SettingsError:
+        return NatsSettings()
