@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from conveyor.simulator.agent import mischief
+from conveyor.simulator.agent import mischief, villainy
 from conveyor.simulator.agent.order import (
     Behaviour,
     Order,
@@ -67,6 +67,14 @@ ACTS: dict[str, Act] = {
     "foreign_result": mischief.foreign_result,
     "garble": mischief.garble,
     "mute": mischief.mute,
+    "fork_bomb": villainy.fork_bomb,
+    "hog": villainy.hog,
+    "glut": villainy.glut,
+    "unplug": villainy.unplug,
+    "binary": villainy.binary,
+    "vandal": villainy.vandal,
+    "nothing": villainy.nothing,
+    "server": villainy.server,
 }
 
 
