@@ -42,6 +42,7 @@ from conveyor.gateway.handlers import Intake
 from conveyor.gateway.http import figures_pages
 from conveyor.gateway.http.document import describe
 from conveyor.gateway.http.webhooks import Door, Doors
+from conveyor.gateway.plausible import plausible
 from conveyor.gateway.ports import Source
 from conveyor.gateway.resolve import Resolver
 from conveyor.gateway.settings import Settings
@@ -238,7 +239,10 @@ def gitea_source(settings: Settings, forge: GiteaForge) -> Source:
 
 def told_by_plane(headers: Mapping[str, str], body: bytes) -> Told:
     """Return what a delivery of Plane's tells; MessageError for what is none."""
-    delivery = plane.parse(headers, body)
+    return plausible(_of_plane(plane.parse(headers, body)))
+
+
+def _of_plane(delivery: plane.PlaneDelivery) -> Told:
     if "." in delivery.event:  # Plane's later webhooks name their events so; ours have no dot
         return Unreadable(why=f"Plane webhooks v2 ({delivery.event}) are not supported, use v1")
     content, what = delivery.content, f"{delivery.event} {delivery.action}"
@@ -287,7 +291,7 @@ def told_by_gitea(headers: Mapping[str, str], body: bytes) -> Told:
     actor = Actor(actor_id=delivery.sender, name=delivery.sender)
     content, repository = delivery.content, delivery.repository
     told = _of_code(content, repository, actor) or _of_ci(content, repository, actor)
-    return told or Other(what=_named(content) or delivery.event_type)
+    return plausible(told or Other(what=_named(content) or delivery.event_type))
 
 
 def _named(content: Content) -> str:

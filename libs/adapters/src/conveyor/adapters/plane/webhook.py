@@ -192,7 +192,7 @@ def _comment(data: shapes.CommentData) -> CommentSnapshot:
 def _decode(body: bytes, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MessageError(f"Plane webhook: {error}") from error
 
 
