@@ -24,12 +24,12 @@ async def examine(reading: Reading, nats: NatsSettings, outside: Outside) -> tup
         works.append(_both_ends(reading, reading.gateway, outside))
         works.append(clocks.look(_clocks(reading.gateway)))
     else:
-        works.extend(_unread(area, reading) for area in ("tracker", "forge", "webhooks", "clocks"))  # type: ignore[arg-type] # mypy sees plain text in a tuple
+        works.extend(_unread(area, reading) for area in ("tracker", "forge", "webhooks", "clocks"))
     if reading.runner is not None:
         works.append(agents.look(reading.runner))
         works.append(sandbox.look(reading.runner.runner.sandbox))
     else:
-        works.extend(_unread(area, reading) for area in ("agents", "sandbox"))  # type: ignore[arg-type] # as above
+        works.extend(_unread(area, reading) for area in ("agents", "sandbox"))
     works.append(asyncio.to_thread(disk.look, folders(reading, nats)))
     return tuple(finding for found in await asyncio.gather(*works) for finding in found)
 

@@ -50,12 +50,11 @@ async def look(settings: Settings, forge: Forge, clock: Clock = SYSTEM_CLOCK) ->
         secrets = {"plane": settings.plane.webhook_secrets, "gitea": settings.gitea.webhook_secrets}
         reached = False
         for source, known in secrets.items():
-            told = notes.of(source)
             if not known:
-                told.failed("secret", f"[{source}] webhook_secret is not set: nothing is let in", "set it")
+                notes.of(source).failed("secret", f"[{source}] webhook_secret is not set: nothing is let in", "set it")
                 continue
             url = f"{place.public}/webhook/{source}"
-            reached = await round_trip.look(client, source, url, known[0].reveal(), told) or reached
+            reached = await round_trip.look(client, source, url, known[0].reveal(), notes.of(source)) or reached
         if reached:
             _heard(await ways.counts(), notes.of("plane"))
         if settings.gateway.public_url and settings.gitea.url:
