@@ -93,7 +93,7 @@ class GatewayProcess:
         async with asyncio.timeout(20), httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
             while not await _answers(client):
                 assert self._process.poll() is None, self.log.read_text()
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02)  # waits: for the first answer
 
     def kill(self) -> None:
         """End it as a crash would."""
@@ -144,7 +144,7 @@ class Senders:
         while not enough.is_set():
             body = renamed(number, str(self.accepted[number]))
             for attempt in range(ATTEMPTS):
-                await asyncio.sleep(PACE_S * min(attempt + 1, 5))
+                await asyncio.sleep(PACE_S * min(attempt + 1, 5))  # waits: for the next delivery, or the next attempt
                 if await self._accepted(client, body):
                     break
             else:

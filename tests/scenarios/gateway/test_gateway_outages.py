@@ -76,7 +76,7 @@ async def test_an_outage_of_the_bus_loses_doubles_and_reorders_nothing(
         await eventually(lambda: senders.answers["stored"] > 20)
         await own_nats.kill()
         await eventually(lambda: senders.answers["spooled"] > 20)
-        await asyncio.sleep(away_s)  # the outage has to last
+        await asyncio.sleep(away_s)  # waits: for the outage to have lasted
         await own_nats.start()
         stored = senders.answers["stored"]
         await eventually(lambda: senders.answers["stored"] > stored + 20, timeout_s=20)
