@@ -40,7 +40,7 @@ async def look(client: httpx.AsyncClient, source: str, url: str, secret: str, no
         unsigned = await _send(client, url, dict(KINDS[source]))
         signed = await _send(client, url, {**KINDS[source], SIGNATURES[source]: signature})
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        told = f"no answer from {url}: {error or type(error).__name__}"
+        told = f"no answer from {url}: {type(error).__name__}: {error}"
         notes.failed("reachable", told, "is the gateway running, and does public_url lead to it?")
         return False
     if not unsigned.is_ours:
