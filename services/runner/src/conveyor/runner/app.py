@@ -8,26 +8,33 @@ import socket
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
-from conveyor.adapters.agents import FORMATS, parser_for
+from conveyor.adapters.agents import FORMATS, call_in, parser_for
 from conveyor.adapters.gitea import GiteaForge
 from conveyor.adapters.plane import PlaneTracker
 from conveyor.contracts import streams, subjects
 from conveyor.contracts.commands import Priority, StartRun
 from conveyor.contracts.errors import SettingsError
+from conveyor.runner.alarm import Alarm
+from conveyor.runner.assignment import Means
+from conveyor.runner.breakers import Breakers
+from conveyor.runner.caps import Caps
 from conveyor.runner.claims import Claims
 from conveyor.runner.handlers import Desk, Figures, Known, RunHandler
+from conveyor.runner.hooks import Hooks
 from conveyor.runner.live import LiveRuns
-from conveyor.runner.one_run import Means
 from conveyor.runner.preflight import Preflight
 from conveyor.runner.presence import Announcer, Here
 from conveyor.runner.process import Stop, conceal
 from conveyor.runner.sandbox import Ability, Hideout, Sandbox, look
+from conveyor.runner.sessions import Sessions
 from conveyor.runner.settings import Settings, check
+from conveyor.runner.spend import Spend
 from conveyor.runner.tidy import Ground, Tidy
 from conveyor.runner.workspace import Git, Request, Workspaces
 from conveyor.servicekit.bus import (
     Bucket,
     Bus,
+    CommandQueue,
     ConsumerSpec,
     EventLog,
     TaskStore,
@@ -82,12 +89,17 @@ class _Runner:
             pools=settings.runner.pools,
             slots=settings.runner.slots,
         )
+        self._breakers = Breakers(Bucket(bus, streams.BREAKERS), SYSTEM_CLOCK)
+        self._hooks = Hooks(settings.runner.hooks)
         desk = Desk(
             bus=bus,
             events=EventLog(bus),
             tasks=TaskStore(bus),
             claims=Claims(Bucket(bus, streams.RUNS), self._here.runner_id),
             live=LiveRuns(root),
+            breakers=self._breakers,
+            caps=Caps(Bucket(bus, streams.LEASES), settings.runner.caps, self._here.runner_id),
+            alert=Alarm(CommandQueue(bus), SYSTEM_CLOCK),
             clock=SYSTEM_CLOCK,
             figures=Figures(self._metrics),
         )
@@ -199,6 +211,10 @@ class _Runner:
         return Means(
             workspaces=Workspaces(root, git),
             sandbox=self._sandbox(ability, git, root),
+            hooks=self._hooks,
+            call_in=call_in,
+            spend=Spend(Bucket(self._bus, streams.SPEND)),
+            sessions=Sessions(root),
             forge=forge,
             tracker=tracker,
             parser_for=parser_for,

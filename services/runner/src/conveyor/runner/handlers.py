@@ -13,10 +13,13 @@ from conveyor.contracts.errors import PermanentError, TransientError
 from conveyor.contracts.outcomes import Outcome, OutcomeKind, OutcomeReason
 from conveyor.contracts.project import Project
 from conveyor.runner import reports
+from conveyor.runner.assignment import Assignment, Means
+from conveyor.runner.breakers import Breakers
+from conveyor.runner.caps import Caps
 from conveyor.runner.claims import Claim, Claims
 from conveyor.runner.core.agent import Agent
 from conveyor.runner.live import LiveRuns
-from conveyor.runner.one_run import Assignment, Means, carry_out, remove_scratch
+from conveyor.runner.one_run import carry_out, remove_scratch
 from conveyor.runner.preflight import Preflight
 from conveyor.runner.process import Stop, StopSwitch, sweep
 from conveyor.servicekit import logs
@@ -28,6 +31,8 @@ from conveyor.servicekit.metrics import Metrics
 T = TypeVar("T")
 PREFLIGHT_RETRY_S = 15.0
 CANCEL = b"cancel"
+_NEVER_CALLED = Outcome(kind=OutcomeKind.CANCELLED, reason=OutcomeReason.RUNNER_STOPPED)
+"""What a run is to a breaker whose account it never called: the end of a probe, no more."""
 _log = logs.get("runner")
 
 
@@ -56,6 +61,10 @@ class Desk(Struct, frozen=True, kw_only=True):
     tasks: TaskStore
     claims: Claims
     live: LiveRuns
+    breakers: Breakers
+    caps: Caps
+    alert: Callable[[StartRun, str], Awaitable[None]]
+    """Tells people, once a text."""
     clock: Clock
     figures: Figures
 
@@ -104,7 +113,7 @@ class RunHandler:
         if not isinstance(command, StartRun):
             raise PermanentError(f"expected StartRun on {delivery.subject}, got {type(command).__name__}")
         with logs.bind(task=command.key, run_id=command.run_id, trace_id=command.trace_id):
-            await self._take(command)
+            await self._take(command, is_first=delivery.delivered == 1)
 
     async def recover(self) -> None:
         """Clear up what an earlier life of this runner left: kill its processes, report what it still owes."""
@@ -116,14 +125,23 @@ class RunHandler:
             await self._settle(claim, outcome or _lost(claim))
             self._desk.live.forget(run_id)
 
-    async def _take(self, command: StartRun) -> None:
+    async def _take(self, command: StartRun, *, is_first: bool) -> None:
         if command.run_id in self._switches:
             raise Leave(f"{command.run_id} is in our own hands")
+        if not is_first and await self._desk.claims.find(command.run_id) is not None:
+            await self._settle_redelivered(command)
+            return
         if not await self._is_current(command):
             _log.debug("dropped: no longer the task's current run")
             return
         if command.agent in self._agents and (problem := await self._preflight.problem(command.agent)):
             raise TransientError(f"agent {command.agent}: {problem}", retry_after_s=PREFLIGHT_RETRY_S)
+        async with self._desk.caps.places(self._names(command)):
+            await self._desk.breakers.admit(self._account(command), command.run_id)
+            await self._hold(command)
+
+    async def _hold(self, command: StartRun) -> None:
+        """Have the run in hand until its end."""
         switch = self._switches[command.run_id] = StopSwitch()
         self._tasks_at_work[command.run_id] = (command.project, command.key)
         self._note_load()
@@ -135,6 +153,21 @@ class RunHandler:
             self.on_end()
         if not was_free:
             await self._settle_redelivered(command)
+
+    def _names(self, command: StartRun) -> dict[str, str]:
+        """Return whatever there may be a cap on."""
+        project = self._projects.get(command.project)
+        return {
+            "project": command.project,
+            "repository": project.repository if project else "",
+            "stage": command.stage,
+            "agent": command.agent,
+            "pool": command.pool,
+        }
+
+    def _account(self, command: StartRun) -> str:
+        agent = self._agents.get(command.agent)
+        return (agent.account if agent else "") or command.agent
 
     def _note_load(self) -> None:
         self._desk.figures.busy.set(len(self._switches))
@@ -192,10 +225,31 @@ class RunHandler:
         if agent is None:
             known = ", ".join(sorted(self._agents)) or "none"
             return _cannot(f"agent {command.agent!r} is not configured on this runner; configured: {known}")
-        return await carry_out(
+        told: list[Outcome] = []
+
+        async def agent_ended(outcome: Outcome) -> None:
+            told.append(outcome)
+            await self._tell_breaker(command, outcome)
+
+        outcome = await carry_out(
             self._means,
-            Assignment(command=command, project=project, agent=agent, switch=switch, still_ours=still_ours),
-        )
+            Assignment(
+                command=command, project=project, agent=agent, switch=switch, still_ours=still_ours,
+                agent_ended=agent_ended,
+            ),
+        )  # fmt: skip
+        if not told:
+            await self._tell_breaker(command, _NEVER_CALLED)
+        return outcome
+
+    async def _tell_breaker(self, command: StartRun, outcome: Outcome) -> None:
+        account = self._account(command)
+        opened = await self._desk.breakers.note(account, command.run_id, outcome)
+        if opened is None:
+            return
+        until = f"until {opened.open_until:%Y-%m-%d %H:%M:%S} UTC"
+        _log.error("agent account is paused", account=account, until=until, reason=opened.why)
+        await self._desk.alert(command, f"Agent account {account} is paused {until}: {opened.why}")
 
     async def _settle(self, claim: Claim, outcome: Outcome) -> bool:
         """Settle the claim and tell the engine; False when somebody else settled it. Insists until the bus answers."""
@@ -216,6 +270,7 @@ class RunHandler:
             if await control.ask(self._desk.bus, subjects.run_control(command.run_id), b"status") is not None:
                 raise Leave(f"{command.run_id} is alive on {claim.record.runner_id}")
             _log.warning("run is lost", runner=claim.record.runner_id)
+            await self._tell_breaker(command, _lost(claim))
         if not await self._settle(claim, claim.record.outcome or _lost(claim)):
             raise TransientError(f"{command.run_id} was settled by another meanwhile", retry_after_s=1.0)
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from conveyor.contracts.observed import PullRequest, TrackerIssue
+from conveyor.contracts.outcomes import Usage
 from conveyor.runner.core.classify import Report
 
 
@@ -47,6 +48,14 @@ class AgentParser(Protocol):
     @property
     def hopeless(self) -> str:
         """Why waiting makes no sense; empty while it does."""
+
+    @property
+    def usage(self) -> Usage:
+        """What it told of its use so far."""
+
+    @property
+    def is_session_total(self) -> bool:
+        """Whether that counts a resumed session's earlier runs too."""
 
     def result(self) -> AgentReport:
         """Return what the output says so far."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from conveyor.runner.core.agent import Agent
 from conveyor.runner.core.plan import INHERITED
+from conveyor.runner.core.version import is_older
 from conveyor.runner.process import ProcessSpec, StopSwitch, Timers, execute
 from conveyor.servicekit.clock import Clock
 
@@ -15,7 +16,7 @@ TIMEOUT_S = 5.0
 
 class _Deaf:
     async def output(self, data: bytes) -> None:
-        """Nobody reads it."""
+        """Its tail is enough."""
 
     def line(self, line: bytes) -> bool:  # noqa: ARG002 - nobody reads it
         return False
@@ -73,5 +74,9 @@ class Preflight:
             StopSwitch(),
         )
         if ended.code == 0:
-            return ""
+            return _age(ended.tail.decode(errors="replace"), agent.min_version)
         return ended.launch_error or f"{' '.join(agent.version)} ended with {ended.stop or ended.code}"
+
+
+def _age(said: str, least: str) -> str:
+    return f"version {said.strip()[:60]} is older than {least}" if least and is_older(said, least) else ""

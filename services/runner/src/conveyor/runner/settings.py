@@ -2,11 +2,12 @@
 
 import re
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from conveyor.contracts.errors import SettingsError
 from conveyor.contracts.project import Project
 from conveyor.runner.core.agent import Agent
+from conveyor.runner.hooks import HookSettings
 from conveyor.runner.sandbox import SandboxSettings
 from conveyor.runner.sandbox import check as check_sandbox
 from conveyor.servicekit.sections import (
@@ -41,6 +42,12 @@ class RunnerSettings(Section, frozen=True, kw_only=True):
     drain_s: float = 10.0
     """On shutdown: how long runs may go on before they are stopped (RU-11)."""
     sandbox: SandboxSettings = SandboxSettings()
+    hooks: HookSettings = HookSettings()
+    caps: dict[str, int] = field(default_factory=dict)
+    """How many runs at once over all runners: `"project.shop" = 2`; also repository, stage, agent and pool."""
+    min_free_mb: int = 1024
+    """So much of the disk stays free: below it worktrees of idle tasks go, and while that is not enough nothing is
+    claimed; 0: no limit."""
     author_name: str = "Conveyor"
     """Who commits what agents leave."""
     author_email: str = "conveyor@localhost"
@@ -59,6 +66,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     agents: dict[str, Agent]
 
 
+CAPPED = ("project", "repository", "stage", "agent", "pool")
 HOMECOMING_S = 60.0
 """After `drain_s` runs are stopped; this long they may take to die, to push what they left and to tell the engine."""
 
@@ -75,6 +83,11 @@ def check(settings: Settings) -> None:
     if not settings.runner.pools:
         raise SettingsError("runner.pools: expected at least one pool")
     check_sandbox(settings.runner.sandbox)
+    for name, limit in settings.runner.caps.items():
+        if name.partition(".")[0] not in CAPPED or limit < 1:
+            raise SettingsError(
+                f"runner.caps.{name}: expected 1 or more for one of {', '.join(CAPPED)}, as in project.shop"
+            )
     for name, agent in settings.agents.items():
         if not agent.command or not agent.command[0]:
             raise SettingsError(f"agents.{name}.command: expected a program and its arguments")

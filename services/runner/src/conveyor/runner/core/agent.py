@@ -4,6 +4,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from conveyor.runner.core.money import Price
+
 StopSignal = Literal["SIGINT", "SIGTERM", "SIGHUP"]
 
 
@@ -20,6 +22,14 @@ class Agent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Variables it gets beside those of the run."""
     pass_env: tuple[str, ...] = ()
     """Variables of the runner's own environment that it gets too, such as ANTHROPIC_API_KEY."""
+    account: str = ""
+    """Whose limits it uses; agents of one account share a circuit breaker. Empty: its own name."""
+    price: Price = Price()
+    """What its tokens cost, where it tells no cost while it works: budgets are held by this."""
+    repeat_limit: int = 25
+    """The same call so many times in a row stops the run; 0: never."""
+    min_version: str = ""
+    """The oldest version that is used, such as 2.1.200, as `version` tells it; empty: any."""
     version: tuple[str, ...] = ()
     """A command that proves that it can start, within 5 s; empty: only the program is looked for."""
     home: str = ""

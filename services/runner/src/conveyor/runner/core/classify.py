@@ -1,5 +1,6 @@
 """How a run ended to its outcome: by why we stopped it, then by what its output says, then by its exit code."""
 
+from datetime import datetime
 from typing import Protocol
 
 from msgspec import Struct
@@ -10,6 +11,11 @@ from conveyor.runner.core.result_file import Result
 
 DETAIL_CHARS = 500
 _TRANSIENT = (OutcomeReason.RATE_LIMITED, OutcomeReason.OVERLOADED, OutcomeReason.NETWORK)
+_STOPPED = {
+    "limit": OutcomeReason.LIMIT_EXCEEDED,
+    "budget": OutcomeReason.BUDGET_SPENT,
+    "no_progress": OutcomeReason.NO_PROGRESS,
+}
 
 
 class Report(Protocol):
@@ -58,6 +64,8 @@ class Ending(Struct, frozen=True, kw_only=True):
     hint: OutcomeReason | None = None
     """The passing trouble that the end of its output, errors included, speaks of; None for none."""
     retry_after_s: float | None = None
+    resets_at: datetime | None = None
+    """When a used-up limit of the account is full again, as its provider says."""
     is_structured: bool = False
     """Whether its output format has a result line, so that the lack of one tells something."""
     result: Result | str = ""
@@ -93,8 +101,8 @@ def _of_stop(ending: Ending, report: Report) -> Outcome | None:
             return _outcome(OutcomeKind.CANCELLED, OutcomeReason.CANCELLED_BY_ENGINE, "stopped: no longer wanted")
         case "shutdown":
             return _outcome(OutcomeKind.CANCELLED, OutcomeReason.RUNNER_STOPPED, "stopped: its runner shuts down")
-        case "limit":
-            return _outcome(OutcomeKind.FAILED, OutcomeReason.LIMIT_EXCEEDED, f"the agent was stopped: {ending.why}")
+        case "limit" | "budget" | "no_progress" if ending.stop == "limit" or report.ok is not True:
+            return _outcome(OutcomeKind.FAILED, _STOPPED[ending.stop], f"the agent was stopped: {ending.why}")
         case "hopeless":
             return _outcome(OutcomeKind.FAILED, OutcomeReason.AGENT_ERROR, report.error or "the agent cannot go on")
         case "wall_time" | "idle_time" if report.ok is not True:
@@ -127,7 +135,11 @@ def _of_code(ending: Ending, report: Report) -> Outcome:
 def _transient(reason: OutcomeReason, ending: Ending, report: Report) -> Outcome:
     fitting = reason if reason in _TRANSIENT else OutcomeReason.OVERLOADED
     words = report.error or f"the agent's provider: {fitting.value.replace('_', ' ')}"
-    return replace(_outcome(OutcomeKind.TRANSIENT, fitting, words), retry_after_s=ending.retry_after_s)
+    return replace(
+        _outcome(OutcomeKind.TRANSIENT, fitting, words),
+        retry_after_s=ending.retry_after_s,
+        resets_at=ending.resets_at if fitting is OutcomeReason.RATE_LIMITED else None,
+    )
 
 
 def _outcome(kind: OutcomeKind, reason: OutcomeReason, detail: str) -> Outcome:

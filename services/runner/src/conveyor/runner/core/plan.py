@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from conveyor.contracts.commands import StartRun
 from conveyor.runner.core.agent import Agent
@@ -60,6 +61,17 @@ def result_file(run_id: str) -> str:
 def docs_dir(command: StartRun) -> str:
     """Return the task's document folder in the repository."""
     return command.docs_dir or f"docs/tasks/{command.key}"
+
+
+def with_conflicts(command: StartRun, target_branch: str, conflicts: tuple[str, ...]) -> StartRun:
+    """Return the command with a word to the agent on what kept the target branch from being brought in."""
+    if not conflicts:
+        return command
+    told = (
+        f"Bringing `origin/{target_branch}` into this branch met conflicts in {', '.join(conflicts)}, so it was"
+        " left out. Change this branch so that both sides' intentions hold in these files."
+    )
+    return replace(command, instructions=f"{command.instructions}\n\n{told}".strip())
 
 
 def commit_message(command: StartRun) -> str:

@@ -22,6 +22,10 @@ class Stop(StrEnum):
     """Its output says that it cannot succeed any more."""
     LIMIT = "limit"
     """It took more memory, processes or disk than it may."""
+    BUDGET = "budget"
+    """Its money is spent."""
+    NO_PROGRESS = "no_progress"
+    """It does the same again and again."""
     CANCELLED = "cancelled"
     SHUTDOWN = "shutdown"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 _BINARIES = ("bin", ".bin", "sbin")
 _TOP = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
-_SYSTEM = tuple(map(Path, ("/usr", "/opt", "/nix/store")))
+_SYSTEM = tuple(map(Path, ("/usr", "/opt", "/nix/store", *_TOP)))
 
 
 def system_links() -> tuple[tuple[str, str], ...]:

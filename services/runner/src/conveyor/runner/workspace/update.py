@@ -16,7 +16,7 @@ async def bring_in(git: Git, workspace: Workspace, target: str) -> Workspace:
     if not target or await _holds(git, workspace, target):
         return workspace
     tree = (workspace.git_dir, workspace.path)
-    work = ("rebase", "--quiet", target)
+    work: tuple[str, ...] = ("rebase", "--quiet", target)
     if workspace.request.update is Update.MERGE:
         work = ("merge", "--quiet", "--no-edit", "-m", _message(workspace), target)
     try:

@@ -40,6 +40,10 @@ class Workspaces:
         async with self._mirror(workspace.request).lock:
             return await publish.commit(self._git, workspace, message)
 
+    def spoil(self, workspace: Workspace) -> None:
+        """Have the worktree made anew for the next run: it was not made whole."""
+        (workspace.git_dir / "gitdir").unlink(missing_ok=True)
+
     async def has_changed(self, workspace: Workspace, head: str) -> bool:
         """Whether the head holds another tree than the run began with."""
         return await publish.has_changed(self._git, workspace, head)
