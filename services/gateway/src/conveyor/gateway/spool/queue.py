@@ -42,7 +42,7 @@ class Spool:
 
     def __init__(self, folder: Path, max_bytes: int, on_damage: Callable[[], None]) -> None:
         """Take over what an earlier process left; blocking. `on_damage` is called for every unreadable record."""
-        folder.mkdir(exist_ok=True, mode=0o700)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._segments = Segments(folder, min(SEGMENT_BYTES, max_bytes // SEGMENTS_AT_LEAST))
         self._max_bytes = max_bytes
         self._on_damage = on_damage

@@ -1,0 +1,181 @@
+"""What becomes of deliveries that waited: in order, once, and none is waited for without end."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec import Struct
+
+from conveyor.contracts.errors import MessageError, PermanentError, TransientError
+from conveyor.contracts.events import Actor, AnyEvent
+from conveyor.contracts.project import Project
+from conveyor.gateway.admission import Admission
+from conveyor.gateway.core.registry import Registry
+from conveyor.gateway.core.told import Other, PushTold, StatusTold, Told
+from conveyor.gateway.drain import PATIENCE, Drain
+from conveyor.gateway.figures import Figures
+from conveyor.gateway.ports import Source
+from conveyor.gateway.resolve import Resolver
+from conveyor.gateway.spool.queue import Spool
+from conveyor.gateway.spool.record import Delivery
+from conveyor.gateway.ways import Ways
+from conveyor.servicekit.clock import SYSTEM_CLOCK, SystemClock
+from conveyor.servicekit.metrics import Metrics
+
+Eventually = Callable[..., Awaitable[Any]]
+ADA = Actor(actor_id="ada", name="Ada")
+REGISTRY = Registry([Project(name="shop", tracker_project_id="p1", identifier="SHOP", repository="acme/shop")])
+
+
+class Stored(Struct, frozen=True):
+    seq: int
+    duplicate: bool
+
+
+@dataclass
+class World:
+    """A bus and a forge in memory."""
+
+    told: list[tuple[str, str]] = field(default_factory=list)
+    """Task and commit of every stored event."""
+    bus_fails: int = 0
+    forge_error: Exception | None = None
+    is_there: bool = True
+
+    async def publish(self, event: AnyEvent, _timeout_s: float) -> Stored:
+        if self.bus_fails:
+            self.bus_fails -= 1
+            raise TransientError("no answer")
+        await asyncio.sleep(0)
+        fact = (event.key, getattr(event, "sha", ""))
+        known = fact in self.told
+        if not known:
+            self.told.append(fact)
+        return Stored(len(self.told), known)
+
+    async def history(self, *_task: str) -> Sequence[tuple[int, datetime, AnyEvent | MessageError]]:
+        return []
+
+    async def get(self, _key: str) -> None:
+        return None
+
+    async def all(self, _project: str) -> Sequence[Any]:
+        return []
+
+    async def branches_at(self, *_commit: str) -> tuple[str, ...]:
+        if self.forge_error is not None:
+            raise self.forge_error
+        return ("feature/SHOP-9-x",)
+
+
+def read(headers: Mapping[str, str], body: bytes) -> Told:
+    """`SHOP-1 abc` is a push, `? abc` a status of an unknown commit, `-` something else, all the rest is none."""
+    task, _, sha = body.decode().partition(" ")
+    if task == "-":
+        return Other(what="something")
+    if task == "?":
+        return StatusTold(
+            event_id=sha, repository="acme/shop", sha=sha, context="ci", state="success", at=None, actor=ADA
+        )
+    if not task.startswith("SHOP-"):
+        raise MessageError("no delivery")
+    return PushTold(repository="acme/shop", branch=f"feature/{task}-x", before="", sha=sha, actor=ADA)
+
+
+async def nobody() -> str:
+    return "bot"
+
+
+SOURCE = Source(
+    name="gitea",
+    secrets=("s",),
+    signature_header="S",
+    signature_of=lambda _: "",
+    verify=lambda *_: True,
+    read=read,
+    kept_headers=(),
+    delivery_id_of=lambda _: "",
+    own_id=nobody,
+)
+
+
+@asynccontextmanager
+async def draining(
+    world: World, folder: Path, *bodies: str, clock: SystemClock = SYSTEM_CLOCK
+) -> AsyncIterator[tuple[Spool, Metrics]]:
+    spool, metrics = Spool(folder / "gitea", 1024 * 1024, lambda: None), Metrics("gateway")
+    for body in bodies:
+        at = SYSTEM_CLOCK.now()
+        await spool.append(Delivery(source="gitea", headers={}, body=body.encode(), received_at=at))
+    resolver = Resolver(registry=REGISTRY, lookup=world, tracker=world, forge=world, tasks=world)  # type: ignore[arg-type] # it asks no tracker
+    admission = Admission(registry=REGISTRY, tracker=world, events=world, resolver=resolver)  # type: ignore[arg-type] # as above
+    ways = Ways(admission=admission, spools={"gitea": spool}, is_bus_there=lambda: world.is_there)
+    stopping = asyncio.Event()
+    running = asyncio.create_task(Drain(SOURCE, ways, Figures(metrics), clock).run(stopping))
+    try:
+        yield spool, metrics
+    finally:
+        stopping.set()
+        await running
+
+
+@pytest.mark.behaviour("GW-3")
+async def test_each_task_hears_its_own_in_order_whatever_fails_on_the_way(
+    tmp_path: Path, eventually: Eventually
+) -> None:
+    bodies = [f"SHOP-{number % 3 + 1} {number:03}" for number in range(200)]
+    world = World(bus_fails=7, is_there=False)
+    async with draining(world, tmp_path, *bodies) as (spool, _):
+        assert not world.told
+        world.is_there = True
+        await eventually(lambda: spool.depth == 0)
+    assert len(world.told) == 200
+    for task in ("SHOP-1", "SHOP-2", "SHOP-3"):
+        shas = [sha for key, sha in world.told if key == task]
+        assert shas == sorted(shas)
+
+
+@pytest.mark.behaviour("GW-3", "GW-5")
+async def test_what_means_nothing_is_dropped_and_counted(tmp_path: Path, eventually: Eventually) -> None:
+    async with draining(World(), tmp_path, "-", "nonsense", "SHOP-1 a", "SHOP-1 a") as (spool, metrics):
+        await eventually(lambda: spool.depth == 0)
+        page = metrics.page().decode()
+    for outcome in ("ignored", "malformed", "stored", "duplicate"):
+        assert f'spool_drained_total{{outcome="{outcome}",source="gitea"}} 1.0' in page
+
+
+@pytest.mark.behaviour("GW-3")
+async def test_what_cannot_be_asked_now_holds_up_what_came_after_it(tmp_path: Path, eventually: Eventually) -> None:
+    world = World(forge_error=TransientError("the forge is away"))
+    async with draining(world, tmp_path, "SHOP-1 a", "? b", "SHOP-1 c") as (spool, _):
+        await eventually(lambda: spool.depth == 2)
+        assert world.told == [("SHOP-1", "a")]
+        world.forge_error = None
+        await eventually(lambda: spool.depth == 0)
+    assert world.told == [("SHOP-1", "a"), ("SHOP-9", "b"), ("SHOP-1", "c")]
+
+
+class Later(SystemClock):
+    def now(self) -> datetime:
+        return super().now() + PATIENCE + timedelta(seconds=1)
+
+
+@pytest.mark.behaviour("GW-3")
+async def test_a_refusal_is_believed_after_a_while(tmp_path: Path, eventually: Eventually) -> None:
+    """Somebody may mend the key in time; but one bad delivery must not hold up all others for ever."""
+    world = World(forge_error=PermanentError("bad key"))
+    async with draining(world, tmp_path / "now", "? b") as (spool, _):
+        await eventually(lambda: spool.depth == 1 and world.told == [])
+        world.forge_error = None
+        await eventually(lambda: spool.depth == 0)
+        assert world.told == [("SHOP-9", "b")]
+    world.forge_error = PermanentError("bad key")
+    async with draining(world, tmp_path / "later", "? d", "SHOP-1 e", clock=Later()) as (spool, metrics):
+        await eventually(lambda: spool.depth == 0)
+        assert 'outcome="refused"' in metrics.page().decode()
+    assert world.told[1:] == [("SHOP-1", "e")]
