@@ -14,11 +14,14 @@ from conveyor.cli.up.ports import Ports
 from conveyor.simulator.gitea import GiteaServer
 from conveyor.simulator.gitea.world import Hook
 from conveyor.simulator.plane.server import PlaneServer
-from conveyor.simulator.plane.world import User
+from conveyor.simulator.plane.world import WORKING_STATES, StateSpec, User
 
 REPO = "acme/shop"
 BOT = "conveyor"
 SECRETS = {"plane": "plane_wh_secret", "gitea": "gitea-secret"}
+STAGES = ("Architecture", "Development", "Code Review", "Testing", "Deploying")
+STATES = (*WORKING_STATES, *(StateSpec(name, "started") for name in STAGES))
+"""A board on which every stage has its own status."""
 START_S = 30.0
 CONFIGURATION = """\
 [nats]
@@ -113,10 +116,10 @@ class Ends:
 
 
 @asynccontextmanager
-async def open_ends(nats_url: str, folder: Path) -> AsyncIterator[Ends]:
+async def open_ends(nats_url: str, folder: Path, states: tuple[StateSpec, ...] = STATES) -> AsyncIterator[Ends]:
     """Both servers with a project Shop, its repository, our accounts, and a person called Ada."""
     async with PlaneServer() as plane, GiteaServer(folder / "gitea") as gitea:
-        plane.create_project("Shop", "SHOP")
+        plane.create_project("Shop", "SHOP", states=states)
         for login in ("acme", BOT):
             gitea.create_user(login)
         await gitea.create_repo(REPO)

@@ -4,9 +4,11 @@ from collections.abc import Iterable
 
 from conveyor.cli.doctor.finding import Clipboard, Finding
 from conveyor.cli.outside import Forge, Rights
-from conveyor.contracts.errors import ConveyorError
+from conveyor.contracts.errors import ConveyorError, TransientError
 from conveyor.contracts.project import Project
 from conveyor.servicekit.sections import GiteaSettings
+
+TOKEN = "make a token of the bot's account with the scopes write:repository and read:user"
 
 
 async def look(forge: Forge, settings: GiteaSettings, projects: Iterable[Project]) -> list[Finding]:
@@ -14,8 +16,11 @@ async def look(forge: Forge, settings: GiteaSettings, projects: Iterable[Project
     notes = Clipboard("forge")
     try:
         product = await forge.product()
-    except ConveyorError as error:
-        notes.trouble("reachable", error, "is [gitea] url the root of Gitea or Forgejo, and is it running?")
+    except TransientError as error:
+        notes.trouble("reachable", error, "is [gitea] url right, and is Gitea or Forgejo running?")
+        return notes.findings
+    except ConveyorError as error:  # with a wrong token Gitea does not even tell its version
+        notes.trouble("token", error, f"{TOKEN}; is [gitea] url the root of Gitea or Forgejo?")
         return notes.findings
     notes.ok("reachable", f"{product.name} {product.version} answers at {settings.url}")
     for shortcoming in product.shortcomings:
@@ -23,7 +28,7 @@ async def look(forge: Forge, settings: GiteaSettings, projects: Iterable[Project
     try:
         login = await forge.me()
     except ConveyorError as error:
-        notes.trouble("token", error, "make a token with the scopes write:repository and read:user")
+        notes.trouble("token", error, TOKEN)
         return notes.findings
     notes.ok("token", f"it belongs to {login}; nobody else may work under that account")
     if settings.bot_login and settings.bot_login.casefold() != login.casefold():
