@@ -55,6 +55,10 @@ async def assert_chained(stage: Stage, bus: Bus) -> None:
         event = revision.record.event
         if is_fact(event.origin):
             assert event.trace_id == facts_ids.trace_id(event.event_id)
+            assert (event.source, event.project, event.key) == ("plane", "shop", KEY)
+            assert event.actor, "who did it"
+            assert event.delivery_id, "which delivery told it"
+            assert event.at <= event.received_at
         else:
             assert event.trace_id in ordered, event
         for command in revision.record.commands:
