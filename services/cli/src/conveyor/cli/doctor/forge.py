@@ -8,7 +8,7 @@ from conveyor.contracts.errors import ConveyorError, TransientError
 from conveyor.contracts.project import Project
 from conveyor.servicekit.sections import GiteaSettings
 
-TOKEN = "make a token of the bot's account with the scopes write:repository and read:user"
+REMAKE = "make a token of the bot's account with the scopes write:repository and read:user"
 
 
 async def look(forge: Forge, settings: GiteaSettings, projects: Iterable[Project]) -> list[Finding]:
@@ -20,7 +20,7 @@ async def look(forge: Forge, settings: GiteaSettings, projects: Iterable[Project
         notes.trouble("reachable", error, "is [gitea] url right, and is Gitea or Forgejo running?")
         return notes.findings
     except ConveyorError as error:  # with a wrong token Gitea does not even tell its version
-        notes.trouble("token", error, f"{TOKEN}; is [gitea] url the root of Gitea or Forgejo?")
+        notes.trouble("token", error, f"{REMAKE}; is [gitea] url the root of Gitea or Forgejo?")
         return notes.findings
     notes.ok("reachable", f"{product.name} {product.version} answers at {settings.url}")
     for shortcoming in product.shortcomings:
@@ -28,7 +28,7 @@ async def look(forge: Forge, settings: GiteaSettings, projects: Iterable[Project
     try:
         login = await forge.me()
     except ConveyorError as error:
-        notes.trouble("token", error, TOKEN)
+        notes.trouble("token", error, REMAKE)
         return notes.findings
     notes.ok("token", f"it belongs to {login}; nobody else may work under that account")
     if settings.bot_login and settings.bot_login.casefold() != login.casefold():

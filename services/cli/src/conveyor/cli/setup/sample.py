@@ -74,7 +74,7 @@ def value(of: Any) -> str:
     return msgspec.json.encode(of).decode()
 
 
-def _of_table(table: Table) -> Iterator[str]:
+def _of_table(table: Table, inside: str = "") -> Iterator[str]:
     yield ""
     if table.shape == "free":
         about, example = FREE[table.path]
@@ -83,12 +83,13 @@ def _of_table(table: Table) -> Iterator[str]:
         yield example
         return
     yield from _prose(table.about)
-    path = f"{table.path}.{NAMES[table.path]}" if table.shape == "named" else table.path
+    path = inside or table.path
+    path = f"{path}.{NAMES[path]}" if table.shape == "named" else path
     yield f"[[{path}]]" if table.shape == "many" else f"[{path}]"
     for key in table.keys:
         yield from _of_key(table.path, key)
     for inner in table.tables:
-        yield from _of_table(inner)
+        yield from _of_table(inner, path + inner.path.removeprefix(table.path))
 
 
 def _of_key(path: str, key: Key) -> Iterator[str]:

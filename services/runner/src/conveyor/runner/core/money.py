@@ -15,7 +15,9 @@ class Price(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """US dollars per million tokens, for agents that tell no cost, or tell it only at the end."""
 
     input_usd: float = 0.0
+    """Of what it is told."""
     output_usd: float = 0.0
+    """Of what it answers."""
 
 
 def cost_usd(usage: Usage, price: Price) -> float:
