@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from conveyor.runner.core.agent import Agent
-from conveyor.runner.core.plan import INHERITED
+from conveyor.runner.core.plan import inherited
 from conveyor.runner.core.version import is_older
-from conveyor.runner.process import ProcessSpec, StopSwitch, Timers, execute
+from conveyor.runner.process import ProcessSpec, StopSwitch, Timers, execute, probe_id
 from conveyor.servicekit.clock import Clock
 
 FRESH_S = 45.0
@@ -27,7 +27,7 @@ class Preflight:
 
     def __init__(self, agents: Mapping[str, Agent], environment: Mapping[str, str], clock: Clock) -> None:
         self._agents = agents
-        self._environment = {name: environment[name] for name in INHERITED if name in environment}
+        self._environment = inherited(environment)
         self._clock = clock
         self._known: dict[str, tuple[float, str]] = {}
 
@@ -63,7 +63,7 @@ class Preflight:
             return ""
         ended = await execute(
             ProcessSpec(
-                run_id="preflight",
+                run_id=probe_id("preflight"),
                 argv=agent.version,
                 cwd=Path("/"),
                 env={**self._environment, **agent.env},

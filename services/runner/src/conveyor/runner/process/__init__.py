@@ -4,7 +4,7 @@ from conveyor.runner.process.execution import Guard, execute
 from conveyor.runner.process.keeper import conceal
 from conveyor.runner.process.lines import LineSplitter
 from conveyor.runner.process.spec import Ladder, Limits, ProcessExit, ProcessSpec, Shell, Stop, StopSwitch, Timers
-from conveyor.runner.process.sweep import sweep
+from conveyor.runner.process.sweep import probe_id, sweep
 
 __all__ = [
     "Guard",
@@ -19,5 +19,6 @@ __all__ = [
     "Timers",
     "conceal",
     "execute",
+    "probe_id",
     "sweep",
 ]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from conveyor.runner.process import ProcessSpec, Shell, StopSwitch, Timers, execute
+from conveyor.runner.process import ProcessSpec, Shell, StopSwitch, Timers, execute, probe_id
 from conveyor.runner.sandbox.cgroups import Cgroups
 
 _PROBE_S = 10.0
@@ -55,7 +55,7 @@ async def _why_not(program: str) -> str:
     )  # fmt: skip
     ended = await execute(
         ProcessSpec(
-            run_id="sandbox-probe",
+            run_id=probe_id("sandbox"),
             argv=("true",),
             cwd=Path("/"),
             env={"PATH": os.defpath},

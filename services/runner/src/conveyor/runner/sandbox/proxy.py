@@ -20,7 +20,7 @@ def is_allowed(host: str, port: int, allowed: tuple[str, ...]) -> bool:
         name, _, wanted = entry.lower().partition(":")
         if port != int(wanted or _HTTPS):
             continue
-        if host == name or (name.startswith("*.") and host.endswith(name[1:]) and host != name[2:]):
+        if host == name or (name.startswith("*.") and host.endswith(name[1:]) and not host.startswith(".")):
             return True
     return False
 

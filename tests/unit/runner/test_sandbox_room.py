@@ -1,0 +1,231 @@
+"""What an agent can and cannot do in its room, tried by one that tries."""
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from conveyor.contracts.errors import SettingsError
+from conveyor.runner.process import Stop
+from conveyor.runner.sandbox import Ability, Hideout, Sandbox, SandboxSettings, check
+from conveyor.runner.workspace import Workspaces
+from tests.unit.runner.forge import BRANCH, Forge, plain_git, publish, request_for
+from tests.unit.runner.inside import MODES, Inside, needs_bubblewrap
+
+
+def there(paths: list[Path]) -> list[Path]:
+    return [path for path in paths if path.exists()]
+
+
+CANARY = "canary-7f3a91c2"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "root"
+
+
+@needs_bubblewrap
+@pytest.mark.behaviour("RU-12")
+async def test_no_secret_of_ours_is_in_reach(
+    root: Path, forge: Forge, workspaces: Workspaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the runner's environment, in /proc, in its configuration, beside it, in its HOME: the canary is not heard."""
+    monkeypatch.setenv("CONVEYOR_GITEA__TOKEN", CANARY)
+    outside = root.parent
+    places = [outside / "conveyor.toml", outside / "home" / ".netrc", root / "worktrees" / "other.T-1" / "secret"]
+    places += [outside / "shared" / "conveyor.toml", root / "mirrors" / "secret"]
+    for place in places:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(CANARY)
+    (outside / "shared" / "tool").write_text("useful")
+    workspace = await workspaces.prepare(request_for(forge))
+    settings = SandboxSettings(mode="bubblewrap", readable=(str(outside / "shared"),))
+    seeker = f"""
+import os
+print(dict(os.environ))
+for pid in [p for p in os.listdir('/proc') if p.isdigit()]:
+    for name in ('environ', 'cmdline'):
+        try: print(pid, open(f'/proc/{{pid}}/{{name}}', 'rb').read())
+        except OSError as error: print(error)
+for path in {[str(place) for place in places]!r}:
+    try: print(open(path).read())
+    except OSError as error: print(error)
+for folder, _, files in os.walk({str(outside)!r}):
+    for name in files:
+        try: print(folder, name, open(os.path.join(folder, name), 'rb').read()[:200])
+        except OSError as error: print(error)
+print(open({str(outside / "shared" / "tool")!r}).read(), os.getuid(), len(os.listdir('/proc')))
+"""
+    hidden = (str(outside / "shared" / "conveyor.toml"), str(outside / "conveyor.toml"))
+    ended, said = await Inside(root, settings, hidden).python(workspace, seeker)
+    assert ended.code == 0, said
+    assert CANARY not in said
+    assert "useful" in said
+    assert str(os.getpid()) not in [line.partition(" ")[0] for line in said.splitlines() if " b'" in line]
+
+
+async def test_without_walls_the_environment_still_holds_no_secret(
+    root: Path, forge: Forge, workspaces: Workspaces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not in the agent's, not in its parent's."""
+    monkeypatch.setenv("CONVEYOR_GITEA__TOKEN", CANARY)
+    workspace = await workspaces.prepare(request_for(forge))
+    code = "import os; print(open('/proc/self/environ').read(), open(f'/proc/{os.getppid()}/environ').read())"
+    ended, said = await Inside(root, SandboxSettings(mode="none")).python(workspace, code)
+    assert "CONVEYOR_RUN_ID" in said, ended
+    assert CANARY not in said
+
+
+@needs_bubblewrap
+@pytest.mark.behaviour("RU-12")
+async def test_writes_stay_in_worktree_scratch_and_home(root: Path, forge: Forge, workspaces: Workspaces) -> None:
+    workspace = await workspaces.prepare(request_for(forge))
+    granted = root.parent / "cache"
+    granted.mkdir()
+    inside = Inside(root, SandboxSettings(mode="bubblewrap", writable=(str(granted),)))
+    allowed = [workspace.path / "w", inside.scratch / "s", inside.home / "h", Path("/tmp/t"), granted / "c"]
+    refused = [root / "r", *map(Path, ("/usr/u", "/etc/e", "/e", "/dev/d", "/run/r"))]
+    code = f"""
+import os
+for path in {[str(path) for path in (*allowed, *refused)]!r}:
+    try:
+        open(path, 'w').write('x'); print('wrote', path)
+    except OSError: print('refused', path)
+open('/dev/shm/s', 'w').write('x'); open('/dev/null', 'w').write('x')
+try: os.rename({str(workspace.path / ".git")!r}, 'moved')
+except OSError: print('holds')
+"""
+    ended, said = await inside.python(workspace, code)
+    assert ended.code == 0, said
+    assert [line.split()[1] for line in said.splitlines() if line.startswith("wrote")] == [str(p) for p in allowed]
+    assert "holds" in said
+    assert (inside.scratch / "t").exists(), "its /tmp is its scratch"
+    assert there(refused) == []
+    assert (granted / "c").exists()
+
+
+@needs_bubblewrap
+async def test_what_it_commits_itself_comes_home(root: Path, forge: Forge, workspaces: Workspaces) -> None:
+    """Its own commits, what it only added, and what it left lying; on whatever branch it ended."""
+    forge.push("feature/other", {"secret.txt": "x"}, base="origin/main")
+    workspace = await workspaces.prepare(request_for(forge))
+    script = """
+    git status --short; git log -1 --format=%s
+    echo one > one.txt; git add one.txt; git commit -qm 'by the agent'
+    git checkout -qb side; echo two > two.txt; git add two.txt; git commit -qm 'on a side branch'
+    echo three > three.txt; git add three.txt
+    echo four > four.txt
+    git gc -q
+    """
+    said = await Inside(root, SandboxSettings(mode="bubblewrap")).shell(workspace, script)
+    assert "work on main" in said
+    await publish(workspaces, workspace)
+    files = [".gitignore", "README.md", "four.txt", "one.txt", "three.txt", "two.txt"]
+    assert forge.files(BRANCH) == files
+    subjects = forge.git("log", "-3", "--format=%s", BRANCH, cwd=forge.bare).splitlines()
+    assert subjects == ["SHOP-12 developer: work", "on a side branch", "by the agent"]
+    again = await workspaces.prepare(request_for(forge))
+    assert again.path.joinpath("one.txt").read_text() == "one\n"
+
+
+@needs_bubblewrap
+@pytest.mark.parametrize(
+    "wreck",
+    [
+        "rm -rf $(git rev-parse --git-common-dir)/* 2>/dev/null || true",
+        "for o in $(git rev-parse --git-common-dir)/objects/??/*; do chmod u+w $o; echo bad > $o; done",
+        "echo 'ref: refs/heads/../../../../etc/passwd' > $(git rev-parse --git-dir)/HEAD",
+        "d=$(git rev-parse --git-dir); rm $d/HEAD; ln -s /etc/hosts $d/HEAD",
+        "echo 0123456789012345678901234567890123456789 > $(git rev-parse --git-dir)/HEAD",
+    ],
+)
+async def test_a_wrecked_repository_costs_its_own_commits_alone(
+    root: Path, forge: Forge, workspaces: Workspaces, wreck: str
+) -> None:
+    workspace = await workspaces.prepare(request_for(forge))
+    inside = Inside(root, SandboxSettings(mode="bubblewrap"))
+    await inside.shell(workspace, f"echo a > a.txt; git add a.txt; git commit -qm one; {wreck}; echo b > b.txt")
+    await publish(workspaces, workspace)
+    assert {"a.txt", "b.txt"} <= set(forge.files(BRANCH))
+    forge.git("fsck", "--full", cwd=workspace.mirror)
+
+
+@needs_bubblewrap
+@pytest.mark.behaviour("RU-12")
+@pytest.mark.parametrize("network", ["open", "none"])
+async def test_network_is_what_the_setting_says(root: Path, forge: Forge, workspaces: Workspaces, network: str) -> None:
+    workspace = await workspaces.prepare(request_for(forge))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        code = f"import socket; socket.create_connection(('127.0.0.1', {server.getsockname()[1]}), 2); print('through')"
+        settings = SandboxSettings(mode="bubblewrap", network=network)  # type: ignore[arg-type] # a test's table
+        _, said = await Inside(root, settings).python(workspace, code)
+    assert ("through" in said) == (network == "open")
+
+
+GREED = {
+    "processes": (20, "for _ in range(40):\n  if not os.fork(): time.sleep(20)"),
+    "memory_mb": (300, "for _ in range(4): os.fork()\nx = os.urandom(1 << 20) * 64"),
+    "disk_mb": (50, "for n in range(9): open(str(n), 'wb').write(b'x' * (9 << 20))"),
+}
+"""What a run may have, and one that takes more."""
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("limit", GREED)
+async def test_a_run_that_takes_too_much_is_stopped(
+    root: Path, forge: Forge, workspaces: Workspaces, mode: str, limit: str
+) -> None:
+    workspace = await workspaces.prepare(request_for(forge))
+    allowed, code = GREED[limit]
+    inside = Inside(root, SandboxSettings(mode=mode, **{limit: allowed}))  # type: ignore[arg-type] # a test's table
+    ended, _ = await inside.python(workspace, f"import os, time\n{code}\ntime.sleep(20)")
+    assert (ended.stop, inside.switch.reason) == (Stop.LIMIT, Stop.LIMIT)
+    assert f"{allowed} are allowed" in inside.switch.why
+    assert ended.duration_s < 8
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_program_that_is_not_there_is_a_launch_error(
+    root: Path, forge: Forge, workspaces: Workspaces, mode: str
+) -> None:
+    workspace = await workspaces.prepare(request_for(forge))
+    inside = Inside(root, SandboxSettings(mode=mode))  # type: ignore[arg-type] # a test's table
+    ended, _ = await inside.run(workspace, "/nowhere/agent")
+    assert ended.code is None
+    assert "/nowhere/agent" in ended.launch_error
+    assert not list((root / "rooms").iterdir())
+
+
+@needs_bubblewrap
+async def test_stop_signals_reach_the_agent_within(root: Path, forge: Forge, workspaces: Workspaces) -> None:
+    """Its own gentle signal first, not the sandbox's death."""
+    workspace = await workspaces.prepare(request_for(forge))
+    inside = Inside(root, SandboxSettings(mode="bubblewrap", processes=8))
+    code = """
+import os, signal, sys, time
+signal.signal(signal.SIGINT, lambda *_: (print('last word', flush=True), sys.exit(7)))
+for _ in range(20):
+    if not os.fork(): signal.signal(signal.SIGINT, signal.SIG_DFL); time.sleep(20)
+while True: time.sleep(1)
+"""
+    ended, said = await inside.python(workspace, code)
+    assert (ended.code, ended.stop, said) == (7, Stop.LIMIT, "last word\n")
+
+
+def test_settings_that_cannot_work_are_refused(root: Path) -> None:
+    for wrong in (
+        SandboxSettings(memory_mb=-1),
+        SandboxSettings(network="hosts"),
+        SandboxSettings(mode="none", network="none"),
+        SandboxSettings(readable=("relative",)),
+        SandboxSettings(writable=("/",)),
+    ):
+        with pytest.raises(SettingsError, match=r"runner\.sandbox\."):
+            check(wrong)
+    missing = Ability(why_not="bubblewrap is not installed: install it")
+    for wrong in (SandboxSettings(mode="bubblewrap"), SandboxSettings(network="none")):
+        with pytest.raises(SettingsError, match="not installed"):
+            Sandbox(wrong, missing, plain_git(), Hideout(root=root))
+    Sandbox(SandboxSettings(), missing, plain_git(), Hideout(root=root)).announce()
