@@ -105,7 +105,7 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 def test_all_that_is_wrong_is_told_at_once(config: Path) -> None:
-    text = config.read_text().replace("[agents.claude]", "[agents.other]").replace('"shop"', '"shop"\npipeline = "no"')
+    text = config.read_text().replace("[agents.claude", "[agents.other").replace('"shop"', '"shop"\npipeline = "no"')
     config.write_text(text.replace("#interval_s = 120.0", 'interval_s = "soon"'))
     code, told = invoke("config", "check", str(config))
     assert code == Exit.USAGE
