@@ -49,7 +49,7 @@ from conveyor.servicekit.metrics import Metrics
 from conveyor.servicekit.sections import pipelines_of
 from conveyor.stage_engine.effects.dependencies import DependencyEffects, RunEffects
 from conveyor.stage_engine.effects.forge import BranchEffects, MergeEffect
-from conveyor.stage_engine.effects.ownership import under_lease
+from conveyor.stage_engine.effects.ownership import lease_name, under_lease
 from conveyor.stage_engine.effects.people import HealthEffect, NotifyEffect
 from conveyor.stage_engine.effects.tracker import TrackerEffects
 from conveyor.stage_engine.effects.worker import Effect, EffectWorker
@@ -176,10 +176,8 @@ class Engine:
         bucket = Bucket(self._bus, streams.LEASES)
 
         def lease_of(command: AnyCommand) -> Lease:
-            repository = self._projects.project(command.project).repository.replace("/", ".")
-            return Lease(
-                bucket, f"repository.{repository}", owner=self._bus.new_inbox(), ttl_s=self._settings.engine.lease_ttl_s
-            )
+            name = lease_name(self._projects.project(command.project).repository)
+            return Lease(bucket, name, owner=self._bus.new_inbox(), ttl_s=self._settings.engine.lease_ttl_s)
 
         return under_lease(effect, lease_of)
 

@@ -13,6 +13,11 @@ from conveyor.stage_engine.effects.worker import Effect
 LeaseOf = Callable[[AnyCommand], Lease]
 
 
+def lease_name(repository: str) -> str:
+    """Return the lease of what cannot be undone in a repository, given as `owner/name`; operators may release it."""
+    return f"repository.{repository.replace('/', '.')}"
+
+
 def under_lease(effect: Effect, lease_of: LeaseOf) -> Effect:
     """Return the effect carried out by one owner at a time; a second raises TransientError and comes again later."""
 
