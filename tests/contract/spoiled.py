@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,8 @@ def _spoil(draw: st.DrawFn, body: Any) -> None:
     if draw(st.integers(0, 4)) == 0:
         del holder[key]
     else:
-        holder[key] = draw(st.sampled_from(NASTY) | st.text(max_size=20) | st.integers() | st.datetimes().map(str))
+        wrong = st.sampled_from(NASTY).map(deepcopy) | st.text(max_size=20) | st.integers() | st.datetimes().map(str)
+        holder[key] = draw(wrong)
 
 
 def _places(value: Any, depth: int = 0) -> Iterator[tuple[Any, Any]]:
