@@ -53,7 +53,7 @@ class Rig:
         self.sandbox = SandboxSettings(readable=(str(folder / "script.json"),), writable=(str(folder / "state"),))
         """What agents may reach: the scripted one reads its script and counts its runs."""
         (folder / "state").mkdir()
-        self._seq = 0
+        self._seqs: dict[str, int] = {}
         self.revision = 0
 
     def agent(self, script: dict[str, Any] | None = None, **changes: Any) -> Agent:
@@ -81,11 +81,12 @@ class Rig:
     async def order(self, role: str = "developer", *, agent: str = "scripted", **changes: Any) -> StartRun:
         """Commit a task whose current run this is, and publish the command, as the engine does."""
         self.revision += 1
-        run_id = ids.run_id("shop", "SHOP-12", self.revision)
+        key = changes.get("key", "SHOP-12")
+        run_id = ids.run_id("shop", key, self.revision)
         values: dict[str, Any] = {
-            "command_id": ids.command_id("shop", "SHOP-12", self.revision, 0),
+            "command_id": ids.command_id("shop", key, self.revision, 0),
             "project": "shop",
-            "key": "SHOP-12",
+            "key": key,
             "revision": self.revision,
             "trace_id": "t" * 32,
             "issued_at": NOW,
@@ -102,41 +103,42 @@ class Rig:
             "timeout_s": 30,
         }
         command = StartRun(**{**values, **changes})
-        await self.commit(Run(run_id=run_id, role=role, agent=agent, attempt=1))
+        await self.commit(Run(run_id=run_id, role=role, agent=agent, attempt=1), key=key)
         await CommandQueue(self.bus).publish(command)
         return command
 
-    async def commit(self, run: Run | None, stage: str = "development") -> None:
+    async def commit(self, run: Run | None, stage: str = "development", key: str = "SHOP-12") -> None:
         task = Task(
-            project="shop", key="SHOP-12", issue_id="issue-1", title="Dark mode", stage=stage, created_at=NOW,
+            project="shop", key=key, issue_id="issue-1", title="Dark mode", stage=stage, created_at=NOW,
             entered_at=NOW, branch=BRANCH, waiting=Waiting.RUN, run=run, revision=self.revision,
         )  # fmt: skip
         event = IssueStarted(
-            event_id="e", project="shop", key="SHOP-12", at=NOW, received_at=NOW, source="plane",
+            event_id="e", project="shop", key=key, at=NOW, received_at=NOW, source="plane",
             origin=Origin.WEBHOOK, trace_id="t", issue_id="issue-1", title="Dark mode",
         )  # fmt: skip
-        self._seq = await self.tasks.commit(TaskRecord(task=task, event=event), self._seq)
+        record = TaskRecord(task=task, event=event)
+        self._seqs[key] = await self.tasks.commit(record, self._seqs.get(key, 0))
 
     def worktree(self, runner: str = "runner-1") -> Path:
         """Where the task's worktree lies while there is one."""
         return self.folder / runner / "worktrees" / "shop.SHOP-12"
 
-    async def events(self, kind: type) -> list[Any]:
-        history = await EventLog(self.bus).history("shop", "SHOP-12")
+    async def events(self, kind: type, key: str = "SHOP-12") -> list[Any]:
+        history = await EventLog(self.bus).history("shop", key)
         return [event for _, _, event in history if isinstance(event, kind)]
 
     async def outcome(self, command: StartRun, eventually: Eventually, timeout_s: float = 20) -> Outcome:
         """The one outcome of a run."""
 
         async def finished() -> list[RunFinished]:
-            return [event for event in await self.events(RunFinished) if event.run_id == command.run_id]
+            return [event for event in await self.events(RunFinished, command.key) if event.run_id == command.run_id]
 
         (event,) = await eventually(finished, timeout_s=timeout_s)
         outcome: Outcome = event.outcome
         return outcome
 
     async def log(self, command: StartRun) -> bytes:
-        subject = subjects.log("shop", "SHOP-12", command.run_id)
+        subject = subjects.log("shop", command.key, command.run_id)
         return b"".join([message.body async for message in scan(self.bus, streams.LOGS.name, (subject,))])
 
     async def speaks(self, command: StartRun, eventually: Eventually) -> None:

@@ -74,3 +74,13 @@ def test_three_runs_that_change_nothing_are_the_end_of_it() -> None:
 def test_how_the_target_comes_into_the_branch_is_told_to_the_run() -> None:
     stages = tuple(structs.replace(stage, update=Update.REBASE) for stage in FIRST.stages)
     assert Story(structs.replace(FIRST, stages=stages)).start().one(StartRun).update is Update.REBASE
+
+
+@pytest.mark.behaviour("RU-14")
+def test_rework_goes_to_the_session_that_did_the_work(story: Story) -> None:
+    story.to("development").run_succeeds(session_id="s-1").gate_passes().to("review")
+    assert story.one(StartRun).session_id == "", "the reviewer has none yet"
+    story.to("review").run_succeeds(session_id="s-2").gate_rejects("reviewer_verdict", "no test for the error path")
+    rework = story.one(StartRun)
+    assert (rework.role, rework.session_id) == ("developer", "s-1")
+    assert "no test for the error path" in rework.instructions

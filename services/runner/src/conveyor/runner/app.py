@@ -19,6 +19,8 @@ from conveyor.runner.assignment import Means
 from conveyor.runner.breakers import Breakers
 from conveyor.runner.caps import Caps
 from conveyor.runner.claims import Claims
+from conveyor.runner.core.plan import inherited
+from conveyor.runner.farewell import Farewell
 from conveyor.runner.handlers import Desk, Figures, Known, RunHandler
 from conveyor.runner.hooks import Hooks
 from conveyor.runner.live import LiveRuns
@@ -30,7 +32,7 @@ from conveyor.runner.sessions import Sessions
 from conveyor.runner.settings import Settings, check
 from conveyor.runner.spend import Spend
 from conveyor.runner.tidy import Ground, Tidy
-from conveyor.runner.workspace import Git, Request, Workspaces
+from conveyor.runner.workspace import Git, Workspaces
 from conveyor.servicekit.bus import (
     Bucket,
     Bus,
@@ -80,6 +82,7 @@ class _Runner:
     def __init__(self, service: Service, settings: Settings, bus: Bus, root: Path, ability: Ability) -> None:
         self._service, self._settings, self._bus = service, settings, bus
         environment = dict(os.environ)  # noqa: TID251 - agents get an allow-list cut from it; nothing else reads it
+        self._environment = environment
         self._metrics = Metrics("runner")
         self._preflight = Preflight(settings.agents, environment, SYSTEM_CLOCK)
         host = socket.gethostname()
@@ -136,9 +139,6 @@ class _Runner:
             async for message in follow(self._bus, streams.TASKS.name, ("task.>",)):
                 yield message.subject
 
-        async def before_remove(request: Request) -> None:
-            """Nothing so far."""
-
         tidy = Tidy(
             Ground(
                 workspaces=self._workspaces,
@@ -146,7 +146,7 @@ class _Runner:
                 clock=SYSTEM_CLOCK,
                 is_busy=self._handler.is_busy,
                 changes=changes,
-                before_remove=before_remove,
+                before_remove=Farewell(self._hooks, self._workspaces, inherited(self._environment)),
             )
         )
         self._handler.on_end = tidy.wake
@@ -218,7 +218,7 @@ class _Runner:
             forge=forge,
             tracker=tracker,
             parser_for=parser_for,
-            sink=_LogStream(self._bus),
+            sink=LogStream(self._bus),
             clock=SYSTEM_CLOCK,
             root=root,
             environment=environment,
@@ -236,7 +236,7 @@ class _Runner:
         return sandbox
 
 
-class _LogStream:
+class LogStream:
     """The LOGS stream as a place for chunks."""
 
     def __init__(self, bus: Bus) -> None:

@@ -98,6 +98,10 @@ class RunHandler:
         """The runs in hand."""
         return tuple(self._switches)
 
+    def paused(self) -> dict[str, str]:
+        """Return why runs of agents' accounts wait, by account."""
+        return self._desk.breakers.paused
+
     def is_busy(self, project: str, key: str) -> bool:
         """Whether a run of this task is in hand."""
         return (project, key) in self._tasks_at_work.values()

@@ -33,6 +33,8 @@ class Presence(Struct, frozen=True, kw_only=True):
     runs: tuple[str, ...]
     agents: dict[str, str]
     """Why an agent cannot start; empty text when it can."""
+    paused: dict[str, str]
+    """Why runs of an agent's account wait, by account (RU-9)."""
     is_stopping: bool
 
 
@@ -40,6 +42,7 @@ class Announcer:
     """Renews a runner's entry and removes it when the runner leaves in peace."""
 
     def __init__(self, bucket: Bucket, here: Here, handler: RunHandler, preflight: Preflight, clock: Clock) -> None:
+        self._paused = handler.paused
         self._bucket = bucket
         self._here = here
         self._handler = handler
@@ -54,6 +57,7 @@ class Announcer:
                 at=self._clock.now(),
                 runs=self._handler.runs,
                 agents=self._preflight.problems,
+                paused=self._paused(),
                 is_stopping=is_stopping,
             )
         )

@@ -95,8 +95,14 @@ def _resumed(command: StartRun, agent: Agent) -> tuple[str, ...]:
     return tuple(argument.replace("{session_id}", command.session_id) for argument in agent.resume)
 
 
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what of the runner's environment everything it starts may see."""
+    return {name: environment[name] for name in INHERITED if name in environment}
+
+
 def _passed(agent: Agent, ground: Ground) -> dict[str, str]:
-    return {name: ground.environment[name] for name in (*INHERITED, *agent.pass_env) if name in ground.environment}
+    named = {name: ground.environment[name] for name in agent.pass_env if name in ground.environment}
+    return {**inherited(ground.environment), **named}
 
 
 def _places(ground: Ground) -> dict[str, str]:

@@ -63,6 +63,10 @@ class Workspaces:
         """For whom there are worktrees, the one that was not wanted for longest first."""
         return self._tenants.all()
 
+    def path_of(self, request: Request) -> Path:
+        """Return where a task's worktree lies while there is one."""
+        return worktree_path(self._root, request.project, request.key)
+
     async def remove(self, request: Request, *, unless: Callable[[], bool] = lambda: False) -> bool:
         """Remove a task's worktree and its branch in the mirror; no matter if there is none.
 
