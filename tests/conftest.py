@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import pytest
+import structlog
 
 from conveyor.servicekit.bus import Bus, connect, provision
 from conveyor.servicekit.nats_process import NatsProcess
@@ -30,6 +32,17 @@ async def wait_until(condition: Condition, *, timeout_s: float = 10.0) -> Any:
         if asyncio.get_running_loop().time() > deadline:
             raise AssertionError(f"not true within {timeout_s} s: {inspect.getsource(condition).strip()}")
         await asyncio.sleep(0.01)  # waits: between two looks at the condition
+
+
+@pytest.fixture(autouse=True)
+def _logs_stay_in_their_test() -> Iterator[None]:
+    """Logging that a test configured, to its own captured output, ends with it."""
+    yield
+    structlog.reset_defaults()
+    root = logging.getLogger()
+    for handler in list(root.handlers):
+        if isinstance(handler.formatter, structlog.stdlib.ProcessorFormatter):
+            root.removeHandler(handler)
 
 
 @pytest.fixture
