@@ -5,10 +5,10 @@ import asyncio
 
 import uvloop
 
-from tests.benchmarks import machine, p1, p2, p3, p9
+from tests.benchmarks import machine, p1, p2, p3, p7, p9
 from tests.benchmarks.figures import note, say
 
-BENCHMARKS = {"P1": p1.measure, "P3": p3.measure, "P2": p2.measure, "P9": p9.measure}
+BENCHMARKS = {"P1": p1.measure, "P3": p3.measure, "P2": p2.measure, "P7": p7.measure, "P9": p9.measure}
 
 PRETENDING = {"P9"}
 """Those that run simulated servers in this very process, which feed git over pipes as asyncio's own loop allows it."""

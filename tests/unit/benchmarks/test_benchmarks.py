@@ -8,14 +8,14 @@ import pytest
 from conveyor.contracts.pipelines import default_pipeline
 from conveyor.contracts.task import DONE
 from conveyor.stage_engine.core.decide import decide
-from tests.benchmarks import p1, p2, p3, p9
+from tests.benchmarks import p1, p2, p3, p7, p9
 from tests.benchmarks.__main__ import BENCHMARKS
 from tests.benchmarks.figures import Figure, figure, percentile, say
 from tests.benchmarks.history import good_day
 
 
 def test_every_benchmark_of_the_promise_can_be_asked_for() -> None:
-    assert set(BENCHMARKS) >= {"P1", "P2", "P3", "P9"}
+    assert set(BENCHMARKS) >= {"P1", "P2", "P3", "P7", "P9"}
 
 
 def test_a_figure_is_one_line_of_json_with_five_fields(capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,6 +49,12 @@ def assert_positive(figures: tuple[Figure, ...], *ids: str) -> None:
 async def test_p3_carries_tasks_through_a_real_engine_process() -> None:
     figures = await p3.measure(p3.Size(rounds=1, tasks=2, raw=128))
     assert_positive(figures, "P3", "P3.relayed", "P3.raw")
+
+
+async def test_p7_hears_an_agent_out() -> None:
+    figures = await p7.measure(p7.Size(rounds=1, megabytes=10))
+    assert tuple(found.id for found in figures) == ("P7", "P7.growth", "P7.line", "P7.line.growth")
+    assert all(found.value > 0 for found in figures if found.unit == "MB/s")
 
 
 async def test_p1_counts_what_is_stored_beside_what_does_nothing() -> None:

@@ -20,6 +20,7 @@ from conveyor.runner.breakers import Breakers
 from conveyor.runner.caps import Caps
 from conveyor.runner.claims import Claims
 from conveyor.runner.core.plan import inherited
+from conveyor.runner.disk import Disk
 from conveyor.runner.farewell import Farewell
 from conveyor.runner.handlers import Desk, Figures, Known, RunHandler
 from conveyor.runner.hooks import Hooks
@@ -94,6 +95,7 @@ class _Runner:
         )
         self._breakers = Breakers(Bucket(bus, streams.BREAKERS), SYSTEM_CLOCK)
         self._hooks = Hooks(settings.runner.hooks)
+        self._disk = Disk(root, settings.runner.min_free_mb)
         desk = Desk(
             bus=bus,
             events=EventLog(bus),
@@ -145,6 +147,7 @@ class _Runner:
                 tasks=self._tasks,
                 clock=SYSTEM_CLOCK,
                 is_busy=self._handler.is_busy,
+                disk=self._disk,
                 changes=changes,
                 before_remove=Farewell(self._hooks, self._workspaces, inherited(self._environment)),
             )
@@ -153,7 +156,7 @@ class _Runner:
         return tidy
 
     def _slots(self) -> int:
-        return self._settings.runner.slots if self._preflight.can_work else 0
+        return self._settings.runner.slots if self._preflight.can_work and not self._disk.is_full else 0
 
     def _queues(self) -> list[ConsumerSpec]:
         runner = self._settings.runner
@@ -181,6 +184,7 @@ class _Runner:
         health = Health()
         health.check("bus", lambda: ready(self._bus))
         health.check("agents", self._agents_check)
+        health.check("disk", lambda: self._disk.problem or None)
         server = health_server(health, self._metrics, self._settings.runner.http)
         await server.start()
         self._service.resources.push_async_callback(server.stop)
