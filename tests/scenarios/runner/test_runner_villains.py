@@ -1,8 +1,10 @@
 """The worst agents we can write, with walls and without: nothing left, a free slot, a whole mirror."""
 
+import base64
 import os
 import shutil
 import subprocess
+import sys
 
 import pytest
 from msgspec import Struct
@@ -84,6 +86,40 @@ def fsck(rig: Rig) -> None:
     checked = subprocess.run(["git", "--git-dir", mirror, "fsck", "--full"], capture_output=True, check=False)
     assert checked.returncode == 0, checked.stderr
     assert "fsmonitor" not in (mirror / "config").read_text()
+
+
+_THIEF = """
+import os, subprocess, sys
+sys.stdin.read()
+def git(*words):
+    done = subprocess.run(["git", *words], capture_output=True, text=True)
+    return f"{done.returncode} {done.stdout} {done.stderr}"
+own = git("rev-parse", "--git-common-dir").split()[1]
+seen = [str(dict(os.environ)), git("config", "--list", "--show-origin"), git("remote", "-v")]
+for folder in (own, os.environ["HOME"], os.environ["TMPDIR"]):
+    for at, _, files in os.walk(folder):
+        seen += [open(os.path.join(at, name), errors="replace").read() for name in files]
+open("seen.txt", "w").write("|".join(seen)[-200_000:])
+open("push.txt", "w").write(git("push", "origin", "HEAD:refs/heads/stolen"))
+"""
+
+
+@pytest.mark.behaviour("RU-12")
+@pytest.mark.parametrize("mode", MODES)
+async def test_the_forges_credentials_are_not_the_agents(rig: Rig, eventually: Eventually, mode: str) -> None:
+    """What it saw it leaves in the worktree, past the mask of the log; and it tries to push."""
+    rig.sandbox = replace(rig.sandbox, mode=mode)
+    agent = rig.agent(command=(sys.executable, "-I", "-S", "-c", _THIEF), output="text")
+    async with running(rig.settings(agent)):
+        outcome = await rig.outcome(await rig.order(), eventually)
+    assert outcome.kind is OutcomeKind.SUCCEEDED, outcome
+    seen = await rig.gitea.read_file(REPO, BRANCH, "seen.txt") or ""
+    encoded = base64.b64encode(f"{rig.token}:x-oauth-basic".encode()).decode()
+    assert "CONVEYOR_RUN_ID" in seen
+    assert rig.token not in seen
+    assert encoded not in seen
+    assert (await rig.gitea.read_file(REPO, BRANCH, "push.txt") or "").startswith("128 ")
+    assert rig.gitea.branch_sha(REPO, "stolen") is None
 
 
 @pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed")

@@ -35,6 +35,7 @@ def test_a_wait_is_read_in_header_json_and_prose(text: str, seconds: float | Non
         ("503 Service Unavailable", OutcomeReason.OVERLOADED),
         ("connect ECONNREFUSED 127.0.0.1", OutcomeReason.NETWORK),
         ("SyntaxError: invalid syntax", None),
+        ("ModuleNotFoundError: No module named 'shop'", None),
         ("wrote 4290 lines", None),
     ],
 )

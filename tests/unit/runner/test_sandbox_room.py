@@ -204,6 +204,7 @@ async def test_a_program_that_is_not_there_is_a_launch_error(
 
 
 @needs_bubblewrap
+@pytest.mark.behaviour("RU-5")
 async def test_stop_signals_reach_the_agent_within(root: Path, forge: Forge, workspaces: Workspaces) -> None:
     """Its own gentle signal first, not the sandbox's death."""
     workspace = await workspaces.prepare(request_for(forge))

@@ -24,7 +24,7 @@ _KINDS = (
         OutcomeReason.NETWORK,
         re.compile(
             r"connection (?:refused|reset|error|aborted)|name resolution|api.?connection|timed? ?out|"
-            r"network is unreachable|ECONN\w+|ETIMEDOUT|ENOTFOUND",
+            r"network is unreachable|\b(?:ECONN\w+|ETIMEDOUT|ENOTFOUND)\b",
             re.IGNORECASE,
         ),
     ),
