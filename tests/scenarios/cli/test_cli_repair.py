@@ -83,13 +83,23 @@ async def test_a_lease_is_released_by_force_logged_and_announced(
     assert await lease.holder() is None
     assert not await lease.renew(), "the old owner notices and stops"
     (notice,) = [await told(message) async for message in scan(bus, "COMMANDS", (subjects.effects_on("notify"),))]
-    assert notice.text == f"grace released {NAME} by force; SHOP-1 goes on"
+    assert notice.text == f"grace released {NAME} by force: its next owner goes on"
 
 
 async def told(message: Any) -> Notify:
     command = codec.decode_command(message.body)
     assert isinstance(command, Notify)
     return command
+
+
+@pytest.mark.behaviour("SE-17")
+async def test_people_are_told_even_when_no_task_waits_for_the_owner(
+    conveyor: Conveyor, ends: Ends, bus: Bus, decider: Decider
+) -> None:
+    """An owner may hang over the branch of a task that is done."""
+    assert await Lease(Bucket(bus, streams.LEASES), NAME, "engine-1", ttl_s=60).acquire()
+    done = await conveyor("--config", str(ends.config), "lease", "release", NAME, "--force", "--json")
+    assert done.json["announced"] == ["SHOP-1"]
 
 
 @pytest.mark.behaviour("SE-17")

@@ -86,10 +86,10 @@ async def _release_of(key: str, who: str, *, is_forced: bool, as_json: bool) -> 
         raise StopError(f"no configured project has keys like {key}; `conveyor lease list` shows names", Exit.USAGE)
     async with here.bus() as bus:
         await here.task(bus, key)
-    await _release(lease_name(project.repository), who, is_forced=is_forced, as_json=as_json)
+    await _release(lease_name(project.repository), who, is_forced=is_forced, as_json=as_json, key=key)
 
 
-async def _release(name: str, who: str, *, is_forced: bool, as_json: bool) -> None:
+async def _release(name: str, who: str, *, is_forced: bool, as_json: bool, key: str = "") -> None:
     by = speaker(who).name
     async with session.current().bus() as bus:
         bucket = Bucket(bus, streams.LEASES)
@@ -100,7 +100,7 @@ async def _release(name: str, who: str, *, is_forced: bool, as_json: bool) -> No
             advice = "it ends by itself when that owner is dead; --force takes it all the same"
             raise StopError(f"{name} is held by {owner}: {advice}", Exit.FAILED)
         await Lease(bucket, name, by, ttl_s=1).seize()
-        told = await _announce(bus, name, by)
+        told = await _announce(bus, name, by, key)
     logs.get("lease").error("released by force", lease=name, owner=owner, by=by, announced=told)
     done = Released(name=name, owner=owner, by=by, announced=told)
     typer.echo(printed(done) if as_json else f"{name}: released, was held by {owner}; told: {', '.join(told) or '-'}")
@@ -110,14 +110,23 @@ async def _owner(bucket: Bucket, name: str) -> str:
     return await Lease(bucket, name, "", ttl_s=1).holder() or ""
 
 
-async def _announce(bus: Bus, name: str, by: str) -> tuple[str, ...]:
-    """Let the engine tell the people of every task that waited for the owner; return their keys."""
+async def _announce(bus: Bus, name: str, by: str, key: str) -> tuple[str, ...]:
+    """Let the engine tell people on the tasks that are concerned; return their keys."""
     projects = {one.name for one in session.current().settings.project if lease_name(one.repository) == name}
-    tasks = [found.record.task for found in await TaskStore(bus).all()]
-    waiting = [task for task in tasks if task.project in projects and task.waiting is Waiting.EFFECT]
-    for task in waiting:
-        await CommandQueue(bus).publish(_notice(task, f"{by} released {name} by force; {task.key} goes on"))
-    return tuple(task.key for task in waiting)
+    known = [found.record.task for found in await TaskStore(bus).all()]
+    concerned = concerned_by([task for task in known if task.project in projects], key)
+    for task in concerned:
+        await CommandQueue(bus).publish(_notice(task, f"{by} released {name} by force: its next owner goes on"))
+    return tuple(task.key for task in concerned)
+
+
+def concerned_by(tasks: list[Task], key: str) -> list[Task]:
+    """Return the tasks that wait for an owner, and the one that was named; else the one that moved last.
+
+    An owner may hang over what no task waits for, such as the branch of a task that is done.
+    """
+    found = [task for task in tasks if task.waiting is Waiting.EFFECT or task.key == key]
+    return found or sorted((task for task in tasks if task.since), key=lambda task: str(task.since))[-1:]
 
 
 def _notice(task: Task, text: str) -> Notify:
