@@ -73,7 +73,7 @@ class Rig:
             runner=RunnerSettings(
                 name=name,
                 sandbox=self.sandbox,
-                **{"root": str(self.folder / name), "ack_wait_s": 1.5, "drain_s": 0.2, **changes},
+                **{"root": str(self.folder / name), "ack_wait_s": 1.5, "drain_s": 0.2, "min_free_mb": 0, **changes},
             ),
             agents={"scripted": agent},
         )

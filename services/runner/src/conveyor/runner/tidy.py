@@ -1,4 +1,4 @@
-"""Removes the worktrees of tasks that are over: looks at the start, every minute, and when such a task is heard of."""
+"""Removes worktrees of tasks that are over, and idle ones where the disk is full: at the start, then every minute."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from conveyor.contracts import subjects
 from conveyor.contracts.errors import MessageError, TransientError
+from conveyor.runner.disk import Disk
 from conveyor.runner.workspace import Request, Workspaces
 from conveyor.servicekit import logs
 from conveyor.servicekit.bus import TaskStore
@@ -30,6 +31,7 @@ class Ground(Struct, frozen=True, kw_only=True):
     """The subjects of task revisions as they are stored."""
     before_remove: BeforeRemove
     """Called before a worktree goes; does not raise."""
+    disk: Disk
 
 
 class Tidy:
@@ -64,10 +66,20 @@ class Tidy:
         removed = 0
         for request in self._ground.workspaces.tenants:
             if not self._is_busy(request) and await self._is_over(request):
-                removed += await self._remove(request)
+                removed += await self._remove(request, "its task is over")
+        return removed + await self._make_room()
+
+    async def _make_room(self) -> int:
+        """Remove idle worktrees, the longest unused first, while the disk is too full; a later run makes them anew."""
+        removed = 0
+        for request in self._ground.workspaces.tenants:
+            if not self._ground.disk.is_full:
+                break
+            if not self._is_busy(request):
+                removed += await self._remove(request, "the disk is full")
         return removed
 
-    async def _remove(self, request: Request) -> bool:
+    async def _remove(self, request: Request, why: str) -> bool:
         await self._ground.before_remove(request)
         try:
             is_gone = await self._ground.workspaces.remove(request, unless=lambda: self._is_busy(request))
@@ -75,7 +87,7 @@ class Tidy:
             _log.warning("worktree not removed, trying again later", task=request.key, reason=str(error))
             return False
         if is_gone:
-            _log.info("worktree removed: its task is over", task=request.key)
+            _log.info("worktree removed", task=request.key, why=why)
         return is_gone
 
     def _is_busy(self, request: Request) -> bool:
