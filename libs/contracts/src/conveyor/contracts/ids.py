@@ -19,7 +19,7 @@ def digest(*parts: str) -> str:
 
 def stamp(at: datetime) -> str:
     """Return an aware time as UTC text with microseconds, the one spelling used inside ids."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return at.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def event_id(source: str, object_id: str, field: str, value: str, at: datetime | None) -> str:

@@ -36,5 +36,8 @@ def verdict(comment: str) -> tuple[VerdictValue, str] | None:
 
 def start_state_id(project: Project, states: Sequence[TrackerState]) -> str:
     """Return the state that starts a task: the first start status this project has (SE-5); empty when it has none."""
-    by_name = {state.name.casefold(): state.state_id for state in states}
-    return next((by_name[name.casefold()] for name in project.start_statuses if name.casefold() in by_name), "")
+    for name in map(str.casefold, project.start_statuses):
+        for state in states:
+            if state.name.casefold() == name:
+                return state.state_id
+    return ""

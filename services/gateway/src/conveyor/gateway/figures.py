@@ -1,6 +1,5 @@
 """What the gateway counts: every delivery by source, outcome and reason, how long a good one took, and what waits."""
 
-from contextlib import AbstractContextManager
 from typing import Any
 
 from conveyor.gateway.spool.queue import Spool
@@ -17,6 +16,7 @@ class Figures:
         )
         self._counted: dict[tuple[str, str, str], Any] = {}
         """Looked up once each: the library checks and locks every time."""
+        self._timed: dict[str, Any] = {}
         self._seconds = metrics.histogram("intake_seconds", "From a verified delivery to its answer", ("source",))
         self._drained = metrics.counter(
             "spool_drained_total", "Spooled deliveries by what became of them in the end", ("source", "outcome")
@@ -35,9 +35,12 @@ class Figures:
             found = self._counted[source, outcome, reason] = self._deliveries.labels(source, outcome, reason)
         found.inc()
 
-    def timing(self, source: str) -> AbstractContextManager[Any]:
-        """Measure what stands inside."""
-        return self._seconds.labels(source).time()
+    def took(self, source: str, seconds: float) -> None:
+        """Note how long a verified delivery took to be dealt with."""
+        known = self._timed.get(source)
+        if known is None:
+            known = self._timed[source] = self._seconds.labels(source)
+        known.observe(seconds)
 
     def drained(self, source: str, outcome: str) -> None:
         """Count one spooled delivery: stored, duplicate, ignored, malformed, refused or damaged."""
