@@ -55,6 +55,7 @@ async def test_output_is_in_the_log_stream_and_secrets_are_not(rig: Rig, eventua
     assert b"hunter2" not in log
 
 
+@pytest.mark.behaviour("SE-9")
 async def test_verdict_and_findings_of_the_result_file_are_told(rig: Rig, eventually: Eventually) -> None:
     async with running(rig.settings(rig.agent({"reviewer": ["reject"]}))):
         command = await rig.order("reviewer")
@@ -64,6 +65,7 @@ async def test_verdict_and_findings_of_the_result_file_are_told(rig: Rig, eventu
     assert outcome.pull_request == 0
 
 
+@pytest.mark.behaviour("SE-9")
 async def test_a_lying_agent_changes_nothing_and_the_outcome_says_so(rig: Rig, eventually: Eventually) -> None:
     async with running(rig.settings(rig.agent({"developer": ["lie"]}))):
         outcome = await rig.outcome(await rig.order(), eventually)
@@ -71,6 +73,7 @@ async def test_a_lying_agent_changes_nothing_and_the_outcome_says_so(rig: Rig, e
     assert rig.gitea.branch_sha(REPO, BRANCH) is None
 
 
+@pytest.mark.behaviour("SE-9")
 async def test_a_result_of_another_run_is_no_verdict(rig: Rig, eventually: Eventually) -> None:
     async with running(rig.settings(rig.agent({"reviewer": ["foreign_result"]}))):
         outcome = await rig.outcome(await rig.order("reviewer"), eventually)

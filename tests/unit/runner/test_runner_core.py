@@ -143,6 +143,7 @@ def test_an_agent_that_says_it_failed_has_failed_unless_it_gave_a_verdict() -> N
     assert judged({"result": result(has_failed=True, verdict="FAIL")}) == (K.SUCCEEDED, R.FINISHED)
 
 
+@pytest.mark.behaviour("SE-9")
 def test_an_unreadable_result_is_told_and_gives_no_verdict() -> None:
     outcome = classify(Ending(code=0, result="the result file cannot be read"), Said())
     assert (outcome.kind, outcome.verdict, outcome.detail) == (K.SUCCEEDED, "", "the result file cannot be read")
@@ -153,11 +154,13 @@ GOOD = (
 )
 
 
+@pytest.mark.behaviour("SE-9")
 @pytest.mark.parametrize("wrapped", [GOOD, f"\ufeff{GOOD}", f"```json\n{GOOD}\n```\n", f"\n{GOOD}\nThat is all."])
 def test_results_are_read_in_any_wrapping(wrapped: str) -> None:
     assert read_result(wrapped.encode(), RUN) == Result(has_failed=False, verdict="PASS", summary="", findings=("a",))
 
 
+@pytest.mark.behaviour("SE-9")
 @pytest.mark.parametrize(
     ("data", "why"),
     [

@@ -30,6 +30,7 @@ COMMAND = StartRun(
 )  # fmt: skip
 
 
+@pytest.mark.behaviour("SE-9")
 def test_a_result_is_a_regular_file_or_none(tmp_path: Path) -> None:
     folder = tmp_path / ".conveyor"
     folder.mkdir()

@@ -99,6 +99,16 @@ async def test_verdicts_are_read_from_front_matter(bench: Bench, verdict: tuple[
 
 
 @pytest.mark.behaviour("SE-9")
+async def test_two_verdicts_that_differ_are_none(bench: Bench) -> None:
+    """The document and the run's result file speak of one run: when they differ, neither is believed."""
+    await bench.push(d12_review=front("verdict: APPROVED"))
+    found = await bench.check("reviewer_verdict", run_verdict="REQUEST_CHANGES")
+    assert found.state is GateState.BROKEN
+    assert "REQUEST_CHANGES" in found.reason
+    assert (await bench.check("reviewer_verdict", run_verdict="APPROVED")).state is GateState.PASSED
+
+
+@pytest.mark.behaviour("SE-9")
 async def test_without_the_document_there_is_no_verdict(bench: Bench) -> None:
     await bench.push(d01_analysis="# Tea")
     for check, *_ in VERDICTS:

@@ -47,6 +47,11 @@ def finish(pipeline: Pipeline, task: Task, event: RunFinished) -> Transition:
     draft = Draft(pipeline, task, event)
     draft.note(f"{run.role} {outcome.kind}" + (f": {outcome.detail}" if outcome.detail else ""))
     _take_over(draft, run, outcome)
+    verdict = _verdict_of_command(draft, outcome)
+    if verdict:
+        draft.change(run=None, run_verdict=verdict)
+        moves.evaluate(draft, GateCause.AGENT, run=run.run_id)
+        return draft.finish()
     if outcome.reason in _FOR_PEOPLE:
         draft.change(run=None)
         moves.escalate(draft, f"{_FOR_PEOPLE[outcome.reason]} {_where(outcome)}")
@@ -60,6 +65,15 @@ def finish(pipeline: Pipeline, task: Task, event: RunFinished) -> Transition:
         case OutcomeKind.TRANSIENT | OutcomeKind.LOST | OutcomeKind.CANCELLED:
             _wait_or_repeat(draft, run, outcome)
     return draft.finish()
+
+
+def _verdict_of_command(draft: Draft, outcome: Outcome) -> str:
+    """Return what a command of the user's says by its exit code, where the gate asks for it; else nothing (SE-8)."""
+    if "command" not in draft.stage.gate or outcome.verdict:
+        return ""
+    if outcome.kind is OutcomeKind.SUCCEEDED:
+        return "PASS"
+    return "FAIL" if (outcome.kind, outcome.reason) == (OutcomeKind.FAILED, OutcomeReason.EXIT_CODE) else ""
 
 
 def _take_over(draft: Draft, run: Run, outcome: Outcome) -> None:

@@ -70,6 +70,9 @@ async def _verdict(context: Context, check: str, name: str, says: tuple[str, str
     value, problem = front_matter.read(text, field, (yes, no))
     if problem:
         return broken(check, f"{name}: {problem}")
+    reported = context.command.run_verdict
+    if reported in (yes, no) and reported != value:
+        return broken(check, f"{name} says {value}, the run's result file says {reported}; one of them is wrong")
     if value == no:
         return rejected(check, _body(text) or f"{name} says {no}")
     return passed(check, evidence=f"{name}: {yes}")
