@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -54,7 +55,8 @@ class Rig:
         """What agents may reach: the scripted one reads its script and counts its runs."""
         (folder / "state").mkdir()
         self._seqs: dict[str, int] = {}
-        self.revision = 0
+        self.revision = zlib.crc32(str(folder).encode()) % 100_000 * 100
+        """Where runs' ids begin to count: tests beside this one have others, and runners sweep by run id."""
 
     def agent(self, script: dict[str, Any] | None = None, **changes: Any) -> Agent:
         """The scripted agent, doing what the script says for each role."""
@@ -186,7 +188,9 @@ async def world(folder: Path, bus: Bus, nats_url: str) -> AsyncIterator[Rig]:
 
 
 @asynccontextmanager
-async def process(rig: Rig, agent: Agent, name: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def process(
+    rig: Rig, agent: Agent, name: str, ack_wait_s: float = 1.5
+) -> AsyncIterator[asyncio.subprocess.Process]:
     """A runner as a process of its own, to be killed."""
     root = rig.folder / name
     config = rig.folder / f"{name}.toml"
@@ -205,7 +209,7 @@ repository = "{REPO}"
 [runner]
 name = "{name}"
 root = "{root}"
-ack_wait_s = 1.5
+ack_wait_s = {ack_wait_s}
 [runner.sandbox]
 readable = {json.dumps(rig.sandbox.readable)}
 writable = {json.dumps(rig.sandbox.writable)}

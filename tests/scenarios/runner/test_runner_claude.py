@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from conveyor.contracts import ids
 from conveyor.contracts.commands import StartRun
 from conveyor.contracts.outcomes import OutcomeKind, OutcomeReason
 from conveyor.runner.core.agent import Agent
@@ -23,8 +24,7 @@ pytestmark = [
     pytest.mark.claude,
     pytest.mark.skipif(not Path(CLAUDE).is_file(), reason=f"no Claude CLI: name its program in {VARIABLE}"),
 ]
-RUN = "shop-SHOP-12-r1"
-RESULT = json.dumps({"schema": "conveyor-result/1", "run_id": RUN, "status": "succeeded", "summary": "dark now"})
+RESULT = {"schema": "conveyor-result/1", "status": "succeeded", "summary": "dark now"}
 
 
 @contextmanager
@@ -52,6 +52,11 @@ def claude(answer: Answer) -> Iterator[tuple[AnthropicMock, Agent]]:
         )
 
 
+def run_id_after(rig: Rig) -> str:
+    """The id of the run ordered next."""
+    return ids.run_id("shop", "SHOP-12", rig.revision + 1)
+
+
 async def ended(rig: Rig, agent: Agent, eventually: Eventually, **changes: Any) -> tuple[StartRun, Any]:
     async with running(rig.settings(agent)):
         command = await rig.order(**changes)
@@ -63,11 +68,15 @@ async def ended(rig: Rig, agent: Agent, eventually: Eventually, **changes: Any) 
 @pytest.mark.parametrize("mode", ["auto", "none"])
 async def test_it_works_in_its_room_and_its_work_is_pushed(rig: Rig, eventually: Eventually, mode: str) -> None:
     rig.sandbox = replace(rig.sandbox, mode=mode)
-    worktree = rig.worktree()
+    worktree, run_id = rig.worktree(), run_id_after(rig)
     answer = steps(
         tool("Write", file_path=f"{worktree}/src/dark.css", content="body { background: black }\n"),
         tool("Bash", command="git add -A && git commit -qm 'Go dark' && git log --oneline | head -3"),
-        tool("Write", file_path=f"{worktree}/.conveyor/result-{RUN}.json", content=RESULT),
+        tool(
+            "Write",
+            file_path=f"{worktree}/.conveyor/result-{run_id}.json",
+            content=json.dumps(RESULT | {"run_id": run_id}),
+        ),
         text("It is dark now."),
     )
     with claude(answer) as (mock, agent):

@@ -37,7 +37,8 @@ class Inside:
         self.hidden = hidden
         self.said: list[str] = []
         self.home = root / "homes" / "agent"
-        self.scratch = root / "scratch" / "run-1"
+        self.run_id = f"inside-{os.getpid()}-{root.parent.name}"
+        self.scratch = root / "scratch" / self.run_id
         self.switch = StopSwitch()
 
     async def run(self, workspace: Workspace, *argv: str, env: dict[str, str] | None = None) -> tuple[ProcessExit, str]:
@@ -47,7 +48,7 @@ class Inside:
         ability = await look(PATH)
         sandbox = Sandbox(self.settings, ability, plain_git(), Hideout(root=self.root, hidden=self.hidden))
         stay = Stay(
-            run_id="run-1",
+            run_id=self.run_id,
             program=argv[0],
             search_path=PATH,
             workspace=workspace,
@@ -60,7 +61,7 @@ class Inside:
         try:
             async with sandbox.room(stay) as room:
                 spec = ProcessSpec(
-                    run_id="run-1",
+                    run_id=self.run_id,
                     argv=(*room.prefix, *argv),
                     cwd=workspace.path,
                     env={"PATH": PATH, "HOME": str(self.home), "TMPDIR": str(self.scratch), **room.env, **(env or {})},

@@ -38,8 +38,9 @@ def spec(tmp_path: Path, code: str, **changes: object) -> ProcessSpec:
 
 
 async def run(command: ProcessSpec) -> ProcessExit:
+    before = set(descendants(os.getpid()))
     ended = await execute(command, Silence(), StopSwitch())
-    assert descendants(os.getpid()) == [], "a process survived its run"
+    assert set(descendants(os.getpid())) <= before, "a process survived its run"
     return ended
 
 
@@ -114,14 +115,28 @@ while time.monotonic() < end:
         os.fork()
     time.sleep(0.005)
 """
-    began = time.monotonic()
+    began, before = time.monotonic(), set(descendants(os.getpid()))
     switch = StopSwitch()
     running = asyncio.create_task(execute(spec(tmp_path, code), Silence(), switch))
-    await eventually(lambda: len(descendants(os.getpid())) > 100)
+    await eventually(lambda: len(descendants(os.getpid())) > len(before) + 100)
     switch.stop(Stop.CANCELLED)
     assert (await running).stop is Stop.CANCELLED
-    assert descendants(os.getpid()) == []
+    assert set(descendants(os.getpid())) <= before
     assert time.monotonic() - began < 8
+
+
+async def test_another_installations_run_of_the_same_id_is_left_alone(tmp_path: Path, eventually: Eventually) -> None:
+    """Runs count from 1 everywhere; only the place of its scratch folder tells whose a process is."""
+    theirs, ours = str(tmp_path / "theirs" / "r1"), str(tmp_path / "ours" / "r1")
+    switch = StopSwitch()
+    other = spec(tmp_path, "import time; time.sleep(30)", env={"PATH": os.defpath, "TMPDIR": theirs})
+    running = asyncio.create_task(execute(other, Silence(), switch))
+    await eventually(lambda: len(members(other.run_id)) == 2)
+    await execute(spec(tmp_path, "", env={"PATH": os.defpath, "TMPDIR": ours}), Silence(), StopSwitch())
+    assert len(members(other.run_id, theirs)) == 2
+    assert members(other.run_id, ours) == []
+    switch.stop(Stop.CANCELLED)
+    assert (await running).stop is Stop.CANCELLED
 
 
 async def test_each_process_is_held_to_its_limits(tmp_path: Path) -> None:

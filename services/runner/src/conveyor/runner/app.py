@@ -4,6 +4,7 @@ import asyncio
 import base64
 import fcntl
 import os
+import shutil
 import socket
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
@@ -235,6 +236,7 @@ class _Runner:
     def _sandbox(self, ability: Ability, git: Git, root: Path) -> Sandbox:
         config = self._service.config_path
         hidden = (str(config.resolve()),) if config else ()
+        shutil.rmtree(root / "rooms", ignore_errors=True)  # of runs that our earlier life did not end
         sandbox = Sandbox(self._settings.runner.sandbox, ability, git, Hideout(root=root, hidden=hidden))
         sandbox.announce()
         return sandbox

@@ -63,7 +63,7 @@ async def carry_out(means: Means, assignment: Assignment) -> Outcome:
     """Run the agent and bring home what it left; whatever goes wrong on the way is the outcome, not an error."""
     command = assignment.command
     subject = subjects.log(command.project, command.key, command.run_id)
-    scratch = _scratch(means, command.run_id)
+    scratch = scratch_of(means, command.run_id)
     scratch.mkdir(parents=True, exist_ok=True)
     secrets = {*means.secrets, *_secrets_of(assignment.agent, means.environment)}
     try:
@@ -77,10 +77,11 @@ async def carry_out(means: Means, assignment: Assignment) -> Outcome:
 
 def remove_scratch(means: Means, run_id: str) -> None:
     """Remove the temporary files of a run."""
-    shutil.rmtree(_scratch(means, run_id), ignore_errors=True)
+    shutil.rmtree(scratch_of(means, run_id), ignore_errors=True)
 
 
-def _scratch(means: Means, run_id: str) -> Path:
+def scratch_of(means: Means, run_id: str) -> Path:
+    """Return where a run has its temporary files."""
     return means.root / "scratch" / safe_name(run_id)
 
 

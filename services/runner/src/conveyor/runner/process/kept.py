@@ -23,6 +23,7 @@ class Kept:
     def __init__(self, spec: ProcessSpec) -> None:
         """Start it; OSError, ValueError or SubprocessError when that cannot be."""
         self._run_id = spec.run_id
+        self._scratch = spec.env.get("TMPDIR", "")
         self._is_wrapped = bool(spec.shell.wrapper)
         self._status = ""
         self._info = ""
@@ -87,7 +88,7 @@ class Kept:
                 found = keeper.kill_descendants(self.process.pid)
                 _send(self.process.pid, signal.SIGKILL)
                 self.process.wait()
-        return len(found) + sweep(self._run_id)
+        return len(found) + sweep(self._run_id, self._scratch)
 
     def close(self) -> None:
         """Let go of its pipes."""

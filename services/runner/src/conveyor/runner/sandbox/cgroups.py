@@ -37,6 +37,7 @@ class Cgroups(Struct, frozen=True, kw_only=True):
         root = own / f"conveyor-{os.getpid()}"
         try:
             controllers = _delegate(own)
+            _bury_the_dead(own)
             root.mkdir(exist_ok=True)
             enabled = _enable(root, controllers)
         except OSError:
@@ -115,6 +116,14 @@ def _delegate(own: Path) -> frozenset[str]:
         for process_id in inside:
             (seat / "cgroup.procs").write_text(str(process_id))
     return _enable(own, available)
+
+
+def _bury_the_dead(own: Path) -> None:
+    """Kill and remove what runners left here that are no more."""
+    for left in own.glob("conveyor-*"):
+        if not Path("/proc", left.name.rpartition("-")[2]).exists():
+            for group in (*left.glob("*/"), left):
+                remove(str(group))
 
 
 def _enable(group: Path, controllers: frozenset[str]) -> frozenset[str]:
