@@ -106,7 +106,7 @@ async def test_an_older_refusal_is_understood(forge: GiteaForge, server: GiteaSe
     server.protect(REPO, "main", enable_status_check=True)
     await server.settled()
     refused = await forge.merge(REPO, pull.number, sha)
-    assert refused.answer is MergeAnswer.BLOCKED
+    assert refused.answer is MergeAnswer.CHECKS
     assert "Not all required status checks successful" in refused.reason
 
 

@@ -1,4 +1,4 @@
-"""Merges and branch deletions: looked at before they are done, under a lease, by one owner at a time."""
+"""What cannot be undone: looked at before they are done, under a lease, by one owner at a time."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,16 +10,15 @@ from typing import Any
 import pytest
 
 from conveyor.adapters.gitea import GiteaForge
-from conveyor.contracts.commands import AnyCommand, DeleteBranch, Merge
-from conveyor.contracts.errors import PermanentError, TransientError
+from conveyor.contracts.commands import AnyCommand, DeleteBranch
+from conveyor.contracts.errors import TransientError
 from conveyor.contracts.pipelines import default_pipeline
 from conveyor.contracts.project import Project
 from conveyor.contracts.streams import LEASES
 from conveyor.contracts.task import DONE, Task
 from conveyor.servicekit.bus import Bucket, Bus, Lease
-from conveyor.servicekit.clock import SYSTEM_CLOCK
 from conveyor.simulator.gitea import GiteaServer
-from conveyor.stage_engine.effects.forge import BranchEffects, MergeEffect
+from conveyor.stage_engine.effects.forge import BranchEffects
 from conveyor.stage_engine.effects.ownership import under_lease
 from conveyor.stage_engine.projects import Projects
 
@@ -55,12 +54,6 @@ def task(stage: str = "deploy") -> Task:
 class Bench:
     gitea: GiteaServer
     forge: GiteaForge
-    effect: MergeEffect
-    command: Merge
-
-    async def merges(self) -> int:
-        log = await self.gitea.repo(REPO).git.git("log", "--merges", "--format=%h", "main")
-        return len(log.splitlines())
 
 
 @pytest.fixture
@@ -68,49 +61,10 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     async with GiteaServer(tmp_path / "gitea") as gitea:
         gitea.create_user("acme")
         await gitea.create_repo(REPO)
-        head = await gitea.push(REPO, BRANCH, {"tea.py": "green"})
-        number = (await gitea.open_pull(REPO, BRANCH)).number
+        await gitea.push(REPO, BRANCH, {"tea.py": "green"})
         forge = GiteaForge(gitea.url, gitea.create_token("acme"))
-        command = Merge(**HEAD, branch=BRANCH, pull_request=number, head=head)
-        yield Bench(gitea, forge, MergeEffect(PROJECTS, forge, SYSTEM_CLOCK, 2.0), command)
+        yield Bench(gitea, forge)
         await forge.close()
-
-
-@pytest.mark.behaviour("SE-16")
-async def test_a_merge_waits_for_the_forges_check_and_happens_once(bench: Bench) -> None:
-    bench.gitea.timing.checking_s = 0.5
-    first = await bench.effect.merge(bench.command, task())
-    again = await bench.effect.merge(bench.command, task())
-    assert first == again
-    assert first["merge_sha"] == bench.gitea.branch_sha(REPO, "main")
-    assert await bench.merges() == 1
-
-
-@pytest.mark.behaviour("SE-16")
-async def test_a_head_that_moved_is_not_merged(bench: Bench) -> None:
-    await bench.gitea.push(REPO, BRANCH, {"tea.py": "black"})
-    with pytest.raises(PermanentError, match="no longer at"):
-        await bench.effect.merge(bench.command, task())
-    assert await bench.merges() == 0
-
-
-@pytest.mark.behaviour("SE-16")
-async def test_a_conflict_is_a_reason_and_no_merge(bench: Bench) -> None:
-    await bench.gitea.push(REPO, "main", {"tea.py": "white"})
-    with pytest.raises(PermanentError, match=r"conflict|get ready"):
-        await bench.effect.merge(bench.command, task())
-    assert await bench.merges() == 0
-
-
-@pytest.mark.behaviour("SE-16")
-async def test_a_pull_request_that_is_closed_or_unknown_is_a_reason(bench: Bench) -> None:
-    await bench.gitea.checked(REPO, bench.command.pull_request)
-    bench.gitea.close_pull(REPO, bench.command.pull_request)
-    with pytest.raises(PermanentError):
-        await bench.effect.merge(bench.command, task())
-    unknown = Merge(**HEAD, branch=BRANCH, pull_request=99, head=bench.command.head)
-    with pytest.raises(PermanentError, match="does not exist"):
-        await bench.effect.merge(unknown, task())
 
 
 @pytest.mark.behaviour("SE-17")

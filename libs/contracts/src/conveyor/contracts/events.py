@@ -125,7 +125,7 @@ class IssueClosed(Event, frozen=True, kw_only=True, tag=True):
 
 
 class BranchPushed(Event, frozen=True, kw_only=True, tag=True):
-    """Somebody other than us pushed the task's branch."""
+    """The task's branch moved otherwise than by a run: somebody pushed it, or the merge queue brought the target in."""
 
     branch: str
     sha: str

@@ -102,6 +102,8 @@ class MergeAnswer(StrEnum):
     MERGED = "merged"
     HEAD_MOVED = "head_moved"
     RETRY = "retry"
+    CHECKS = "checks"
+    """The forge still waits for a status check that it requires, or that check is red."""
     BLOCKED = "blocked"
     CONFLICT = "conflict"
     GONE = "gone"

@@ -1,5 +1,7 @@
 """A project: what ties one tracker project to one repository and one pipeline. Read from the configuration file."""
 
+from typing import Literal
+
 from msgspec import Struct
 
 
@@ -24,9 +26,13 @@ class Project(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unkn
     """CI contexts that must be green; empty: whatever contexts report, all of them."""
     ci: bool = True
     """Whether CI reports commit statuses on this repository; without it `ci_green` passes with that reason."""
+    merge_update: Literal["rebase", "merge"] = "rebase"
+    """How the merge queue brings the target branch into a task's branch before its checks and the merge (SE-16)."""
     day_budget_usd: float = 0.0
     """What the agents of this project may cost in a day (UTC); 0: no limit."""
     health_url: str = ""
     """What the post-deploy monitor asks; empty: no monitor."""
+    monitor_s: int = 300
+    """How long it asks after the deploy, in seconds, where the pipeline's stages name no time; 0: not at all."""
     start_statuses: tuple[str, ...] = ("To Analyse", "In Progress")
     """The status that starts a task: the first of these that the project has (SE-5)."""

@@ -54,6 +54,10 @@ class Session:
         identifier = key.rpartition("-")[0]
         return next((project for project in self.settings.project if project.identifier == identifier), None)
 
+    def repository_of(self, project_name: str) -> str:
+        """Return the repository of a project; its own name when it is not configured here."""
+        return next((one.repository for one in self.settings.project if one.name == project_name), project_name)
+
     def pipeline_of(self, project_name: str) -> Pipeline:
         """Return the pipeline of a project; the default one when the project is not configured here."""
         known = pipelines_of(self.settings.pipelines, self.config)

@@ -48,9 +48,10 @@ from conveyor.servicekit.lifecycle import Service
 from conveyor.servicekit.metrics import Metrics
 from conveyor.servicekit.sections import pipelines_of
 from conveyor.stage_engine.effects.dependencies import DependencyEffects, RunEffects
-from conveyor.stage_engine.effects.forge import BranchEffects, MergeEffect
+from conveyor.stage_engine.effects.forge import BranchEffects
+from conveyor.stage_engine.effects.merging import MergeEffect, Yard
 from conveyor.stage_engine.effects.ownership import lease_name, under_lease
-from conveyor.stage_engine.effects.people import HealthEffect, NotifyEffect
+from conveyor.stage_engine.effects.people import HealthEffect, NotifyEffect, Watching
 from conveyor.stage_engine.effects.tracker import TrackerEffects
 from conveyor.stage_engine.effects.worker import Effect, EffectWorker
 from conveyor.stage_engine.gates.context import Ground
@@ -64,6 +65,8 @@ from conveyor.stage_engine.retention import Retention
 from conveyor.stage_engine.settings import NotifySettings, Settings
 
 VERSION = version("conveyor-stage-engine")
+WAITING_AT_ONCE = 256
+"""How many merges, monitors and notifications may be in hand: all they do is wait, for their turn or an answer."""
 log = structlog.get_logger()
 
 
@@ -131,10 +134,27 @@ class Engine:
     def _run_effects(self, target: str, effects: dict[type, Effect]) -> None:
         handler: Handler = EffectWorker(self._events, self._tasks, SYSTEM_CLOCK, effects)
         spec = self._spec(streams.COMMANDS, target, subjects.effects_on(target))
-        if target == "tracker":  # what people read keeps its order; the others look at the task as it is now
-            handler = InOrder(self._bus, spec, _effects_of_task, handler)
-        lane = _project_lane if target == "merge" else _effects_of_task
-        self._consume(spec, handler, self._settings.engine.effects_at_once, lane)
+        at_once, lane = self._settings.engine.effects_at_once, _effects_of_task
+        match target:
+            case "tracker":  # what people read keeps its order; the others look at the task as it is now
+                handler = InOrder(self._bus, spec, _effects_of_task, handler)
+            case "merge":
+                handler = InOrder(self._bus, spec, self._merges_beside, handler)
+                at_once, lane = WAITING_AT_ONCE, self._repository_lane
+            case "notify" | "health":
+                at_once, lane = WAITING_AT_ONCE, _command_lane
+            case _:
+                pass
+        self._consume(spec, handler, at_once, lane)
+
+    def _repository_lane(self, delivery: Delivery) -> str:
+        """One lane a repository: merges into it come one after the other, whichever project they belong to."""
+        return self._projects.project(delivery.subject.split(".")[3]).repository.casefold()
+
+    def _merges_beside(self, delivery: Delivery) -> tuple[str, ...]:
+        """Every merge that shares the repository's queue with this one."""
+        sharing = self._projects.sharing(delivery.subject.split(".")[3])
+        return tuple(f"{subjects.effects_on('merge').removesuffix('>')}{project.name}.>" for project in sharing)
 
     def _spec(self, stream: streams.StreamSpec, loop: str, subject: str) -> ConsumerSpec:
         ack_wait_s = self._settings.engine.ack_wait_s
@@ -146,11 +166,16 @@ class Engine:
 
     def _effects(self) -> dict[str, dict[type, Effect]]:
         settings, projects = self._settings, self._projects
-        tracker = TrackerEffects(projects, self._tracker)
+        tracker = TrackerEffects(projects, self._tracker, self._tasks)
         branches = BranchEffects(projects, self._forge)
-        merge = MergeEffect(projects, self._forge, SYSTEM_CLOCK, settings.engine.merge_deadline_s)
-        people = NotifyEffect(self._messengers(settings.notify), f"{settings.plane.url}/{settings.plane.workspace}")
-        watch = HealthEffect(projects, self._probe, SYSTEM_CLOCK, settings.engine)
+        progress, stopping = Bucket(self._bus, streams.EFFECTS), self._service.stopping
+        merge = MergeEffect(
+            projects,
+            Yard(self._forge, SYSTEM_CLOCK, settings.engine, self._events, self._tasks, progress, stopping),
+        )
+        link = f"{settings.plane.url}/{settings.plane.workspace}"
+        people = NotifyEffect(self._messengers(settings.notify), link, progress)
+        watch = HealthEffect(projects, Watching(self._probe, SYSTEM_CLOCK, settings.engine, stopping))
         dependencies = DependencyEffects(self._events, self._tasks, projects, self._tracker, SYSTEM_CLOCK)
         return {
             "tracker": {SetStatus: tracker.set_status, PostComment: tracker.post_comment},
@@ -162,15 +187,15 @@ class Engine:
             "runs": {CancelRun: RunEffects(self._bus).cancel},
         }
 
-    def _messengers(self, settings: NotifySettings) -> tuple[Messenger, ...]:
-        found: list[Telegram | WebhookOut] = []
+    def _messengers(self, settings: NotifySettings) -> dict[str, Messenger]:
+        found: dict[str, Telegram | WebhookOut] = {}
         if settings.telegram_token:
-            found.append(Telegram(settings.telegram_token.reveal(), settings.telegram_chat_id))
+            found["telegram"] = Telegram(settings.telegram_token.reveal(), settings.telegram_chat_id)
         if settings.webhook_url:
-            found.append(WebhookOut(settings.webhook_url.reveal(), settings.webhook_template))
-        for messenger in found:
+            found["webhook"] = WebhookOut(settings.webhook_url.reveal(), settings.webhook_template)
+        for messenger in found.values():
             self._service.resources.push_async_callback(messenger.close)
-        return tuple(found)
+        return dict(found)
 
     def _owned(self, effect: Effect) -> Effect:
         bucket = Bucket(self._bus, streams.LEASES)
@@ -193,8 +218,3 @@ def _command_lane(delivery: Delivery) -> str:
 def _effects_of_task(delivery: Delivery) -> str:
     """Every effect of one task on one target: `command.effect.<target>.<project>.<key>.<id>`."""
     return delivery.subject.rpartition(".")[0] + ".>"
-
-
-def _project_lane(delivery: Delivery) -> str:
-    """One lane a project: merges into one repository come one after the other."""
-    return delivery.subject.split(".")[3]

@@ -73,6 +73,12 @@ class Forge(Protocol):
     async def compare_changed(self, repo: str, base: str, head: str) -> bool:
         """Whether `head` holds changes that `base` has not."""
 
+    async def commits_beyond(self, repo: str, base: str, head: str) -> tuple[str, ...] | None:
+        """Name the commits of `head` that `base` has not, merges left out; None when one of the two is gone."""
+
+    async def update_branch(self, repo: str, number: int, style: str) -> bool:
+        """Bring the target into the pull request's branch by `rebase` or `merge`; False when they conflict."""
+
     async def merge(self, repo: str, number: int, head: str) -> MergeResult:
         """Merge the pull request if its head is still this commit."""
 

@@ -3,7 +3,7 @@
 from msgspec import structs
 
 from conveyor.contracts.errors import PermanentError, SettingsError
-from conveyor.contracts.pipeline import Pipeline
+from conveyor.contracts.pipeline import MERGE, Pipeline
 from conveyor.contracts.project import Project
 
 
@@ -19,7 +19,8 @@ class Projects:
                 raise SettingsError(
                     f"project.{project.name}.pipeline: no pipeline {project.pipeline!r}; known: {known}"
                 )
-            self._pipelines[project.name] = structs.replace(pipelines[project.pipeline], approvers=project.approvers)
+            pipeline = structs.replace(pipelines[project.pipeline], approvers=project.approvers)
+            self._pipelines[project.name] = _monitored(pipeline, project)
 
     def project(self, name: str) -> Project:
         """Return the project; PermanentError when the configuration has none of that name."""
@@ -31,3 +32,19 @@ class Projects:
         """Return the project's pipeline; PermanentError as above."""
         self.project(name)
         return self._pipelines[name]
+
+    def sharing(self, name: str) -> tuple[Project, ...]:
+        """Return the projects on this one's repository, itself among them; PermanentError as above."""
+        repository = self.project(name).repository.casefold()
+        return tuple(project for project in self._projects.values() if project.repository.casefold() == repository)
+
+
+def _monitored(pipeline: Pipeline, project: Project) -> Pipeline:
+    """Watch what was deployed where the project has a health address and the pipeline names no time (SE-18)."""
+    if not project.health_url or any(stage.monitor_s for stage in pipeline.stages):
+        return pipeline
+    stages = tuple(
+        structs.replace(stage, monitor_s=project.monitor_s) if stage.entry == MERGE else stage
+        for stage in pipeline.stages
+    )
+    return structs.replace(pipeline, stages=stages)

@@ -1,8 +1,11 @@
 """Branches of a repository: read, made once, deleted, found by their commit, compared."""
 
 from conveyor.adapters.gitea.http import Call, RefusedError, Topic, part
-from conveyor.adapters.gitea.shapes import BranchRow, CompareRow
+from conveyor.adapters.gitea.shapes import BranchRow, CommitTextRow, CompareRow
 from conveyor.contracts.errors import PermanentError
+
+_MERGES = 2
+"""A commit with this many parents is a merge."""
 
 
 class Branches(Topic):
@@ -55,3 +58,22 @@ class Branches(Topic):
         doing = f"comparing {head} with {base} of {repo}"
         call = Call(path=f"repos/{repo}/compare/{part(base)}...{part(head)}", doing=doing)
         return (await self._http.ask(call, CompareRow)).total_commits > 0
+
+    async def commits_beyond(self, repo: str, base: str, head: str) -> tuple[str, ...] | None:
+        """Name each commit that `head` has and `base` has not by its author, the author's time and its message.
+
+        Sorted, merges left out: a rebase, and a merge of `base`, leave all of it as it is. None when there is no such
+        branch or commit.
+        """
+        doing = f"listing what {head} has beside {base} of {repo}"
+        row = await self._http.find(
+            Call(path=f"repos/{repo}/compare/{part(base)}...{part(head)}", doing=doing), CompareRow
+        )
+        if row is None:
+            return None
+        return tuple(sorted(_name(one.commit) for one in row.commits or () if len(one.parents or ()) < _MERGES))
+
+
+def _name(commit: CommitTextRow) -> str:
+    author = commit.author
+    return f"{author.name} <{author.email}> {author.date}\n{commit.message.strip()}"

@@ -20,10 +20,10 @@ _PHRASES = (
             "already scheduled",
         ),
     ),
+    (MergeAnswer.CHECKS, ("not all required status checks",)),
     (
         MergeAnswer.BLOCKED,
         (
-            "not all required status checks",
             "enough approvals",
             "requested changes",
             "official review requests",

@@ -75,10 +75,39 @@ class ReviewRow(Struct, frozen=True):
     stale: bool = False
 
 
+class SignatureRow(Struct, frozen=True):
+    """Who wrote a commit, and when."""
+
+    name: str = ""
+    email: str = ""
+    date: str = ""
+
+
+class CommitTextRow(Struct, frozen=True):
+    """What a commit says of itself."""
+
+    message: str = ""
+    author: SignatureRow = SignatureRow()
+
+
+class ParentRow(Struct, frozen=True):
+    """A commit that another stands on."""
+
+    sha: str = ""
+
+
+class ComparedRow(Struct, frozen=True):
+    """One of the commits between two."""
+
+    commit: CommitTextRow = CommitTextRow()
+    parents: list[ParentRow] | None = None
+
+
 class CompareRow(Struct, frozen=True):
     """What one commit has and another has not."""
 
     total_commits: int
+    commits: list[ComparedRow] | None = None
 
 
 class HookConfigRow(Struct, frozen=True):

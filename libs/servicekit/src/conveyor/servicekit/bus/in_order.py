@@ -33,27 +33,30 @@ class _Info(Struct):
 class InOrder:
     """A handler around another one that must be safe to repeat.
 
-    `subject_of` names the subject (wildcards allowed) of everything that has to keep its order with a delivery; lanes
-    of the consume loop must be at least as wide.
+    `subjects_of` names the subjects (wildcards allowed) of everything that has to keep its order with a delivery;
+    lanes of the consume loop must be at least as wide.
     """
 
-    def __init__(self, bus: Bus, spec: ConsumerSpec, subject_of: Callable[[Delivery], str], handler: Handler) -> None:
+    def __init__(
+        self, bus: Bus, spec: ConsumerSpec, subjects_of: Callable[[Delivery], str | tuple[str, ...]], handler: Handler
+    ) -> None:
         self._bus, self._spec = bus, spec
-        self._subject_of = subject_of
+        self._subjects_of = subjects_of
         self._handler = handler
-        self._done: dict[str, int] = {}
+        self._done: dict[tuple[str, ...], int] = {}
 
     async def __call__(self, delivery: Delivery) -> Outcome:
         """Handle what is open before this delivery, oldest first, then itself; the answer is that of the latter."""
-        subject = self._subject_of(delivery)
-        done = self._done.get(subject)
+        named = self._subjects_of(delivery)
+        subjects = (named,) if isinstance(named, str) else named
+        done = self._done.get(subjects)
         if done is None:
             done = await self._floor()
-        while (earlier := await self._next(subject, done)) is not None and earlier.seq < delivery.seq:
+        while (earlier := await self._next(subjects, done)) is not None and earlier.seq < delivery.seq:
             await self._catch_up(earlier)
-            done = self._done[subject] = earlier.seq
+            done = self._done[subjects] = earlier.seq
         outcome = await self._handler(delivery)
-        self._done[subject] = max(done, delivery.seq)
+        self._done[subjects] = max(done, delivery.seq)
         if len(self._done) > REMEMBERED:
             self._done.pop(next(iter(self._done)))
         return outcome
@@ -82,5 +85,9 @@ class InOrder:
         body = await self._bus.api(f"CONSUMER.INFO.{self._spec.stream}.{self._spec.durable}")
         return msgspec.json.decode(body, type=_Info).ack_floor.stream_seq
 
-    async def _next(self, subject: str, seq: int) -> Message | None:
-        return await wire.read(self._bus, self._spec.stream, {"seq": seq + 1, "next_by_subj": subject})
+    async def _next(self, subjects: tuple[str, ...], seq: int) -> Message | None:
+        found = [
+            await wire.read(self._bus, self._spec.stream, {"seq": seq + 1, "next_by_subj": subject})
+            for subject in subjects
+        ]
+        return min((message for message in found if message), key=lambda message: message.seq, default=None)

@@ -14,6 +14,7 @@ from conveyor.cli.show.jsons import printed
 from conveyor.cli.show.timeline import Entry, entries, lines
 from conveyor.contracts import streams
 from conveyor.contracts.events import AnyEvent
+from conveyor.contracts.merge_queue import positions
 from conveyor.contracts.task import Task
 from conveyor.servicekit.bus import Bucket, Bus, EventLog, TaskStore
 from conveyor.servicekit.clock import SYSTEM_CLOCK
@@ -45,9 +46,11 @@ def status(project: ProjectOption = "", with_ended: All = False, as_json: AsJson
 
 async def _status(project: str, *, with_ended: bool, as_json: bool) -> None:
     async with session.current().bus() as bus:
-        stored = await TaskStore(bus).all(project or None)
+        known = [found.record.task for found in await TaskStore(bus).all()]
         runners = sorted(await Bucket(bus, streams.RUNNERS).keys())
-    seen = overviews.overview((found.record.task for found in stored), runners, with_ended=with_ended)
+    shown = [task for task in known if task.project == (project or task.project)]
+    places = positions(known, session.current().repository_of)
+    seen = overviews.overview(shown, runners, with_ended=with_ended, places=places)
     if as_json:
         typer.echo(printed(seen))
         return

@@ -1,7 +1,8 @@
 """`conveyor status`: every task on one line, and what waits for runners."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 
 from msgspec import Struct
 from rich.table import Table
@@ -23,6 +24,8 @@ class Row(Struct, frozen=True, kw_only=True):
     pull_request: int
     cost_usd: float
     escalation: str
+    merge_place: int = 0
+    """Its place in the merge queue of its repository, from 1; 0 when it does not wait for its merge."""
 
 
 class Overview(Struct, frozen=True, kw_only=True):
@@ -36,13 +39,22 @@ class Overview(Struct, frozen=True, kw_only=True):
     runners: tuple[str, ...]
 
 
-def overview(tasks: Iterable[Task], runners: Sequence[str], *, with_ended: bool) -> Overview:
-    """Return what there is to see; ended tasks are counted, and listed when asked for."""
+def overview(
+    tasks: Iterable[Task],
+    runners: Sequence[str],
+    *,
+    with_ended: bool,
+    places: Mapping[tuple[str, str], int] = MappingProxyType({}),
+) -> Overview:
+    """Return what there is to see; ended tasks are counted, and listed when asked for.
+
+    `places` are those of the merge queues.
+    """
     known = list(tasks)
     shown = [task for task in known if with_ended or not task.is_over]
     runs = [task.run for task in known if task.run is not None and task.waiting is Waiting.RUN]
     return Overview(
-        tasks=tuple(_row(task) for task in sorted(shown, key=_place)),
+        tasks=tuple(_row(task, places.get((task.project, task.key), 0)) for task in sorted(shown, key=_place)),
         done=sum(task.stage == "done" for task in known),
         cancelled=sum(task.stage == "cancelled" for task in known),
         queued_runs=sum(not run.runner_id for run in runs),
@@ -56,18 +68,19 @@ def _place(task: Task) -> tuple[str, str, int]:
     return task.project, identifier, int(number or 0)
 
 
-def _row(task: Task) -> Row:
+def _row(task: Task, merge_place: int) -> Row:
     return Row(
         project=task.project,
         key=task.key,
         title=task.title,
         stage=task.stage,
-        waiting=waits_for(task),
+        waiting=f"merge (place {merge_place})" if merge_place else waits_for(task),
         run=run_of(task),
         since=task.since,
         pull_request=task.pull_request,
         cost_usd=task.budget.cost_usd,
         escalation=task.escalation,
+        merge_place=merge_place,
     )
 
 

@@ -15,6 +15,7 @@ from conveyor.contracts.commands import (
     StartRun,
 )
 from conveyor.contracts.ids import run_id
+from conveyor.contracts.merge_queue import MERGING
 from conveyor.contracts.pipeline import MERGE, Edge, Stage
 from conveyor.contracts.task import CANCELLED, DONE, GateWatch, Run, Waiting
 from conveyor.stage_engine.core import budgets, words
@@ -67,7 +68,7 @@ def merge(draft: Draft) -> None:
     if not task.pull_request or not task.head:
         escalate(draft, "there is no pull request to merge.")
         return
-    show(draft, "awaiting_deploy")
+    show(draft, MERGING)
     command = draft.order(Merge, branch=task.branch, pull_request=task.pull_request, head=task.head)
     draft.change(waiting=Waiting.EFFECT, awaiting=command.command_id)
 

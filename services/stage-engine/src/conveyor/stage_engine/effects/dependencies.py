@@ -4,13 +4,14 @@ import structlog
 
 from conveyor.contracts import ids, subjects
 from conveyor.contracts.commands import AnyCommand, CancelRun, CheckDependencies, ReleaseDependents
-from conveyor.contracts.events import DependencyChanged, Origin
+from conveyor.contracts.events import DependencyChanged
 from conveyor.contracts.task import Task
 from conveyor.servicekit.bus import Bus, EventLog, TaskStore, ask
 from conveyor.servicekit.clock import Clock
 from conveyor.stage_engine.core.circles import circle_of
 from conveyor.stage_engine.ports import Tracker
 from conveyor.stage_engine.projects import Projects
+from conveyor.stage_engine.telling import header
 
 log = structlog.get_logger()
 CANCEL_TIMEOUT_S = 5.0
@@ -43,17 +44,10 @@ class DependencyEffects:
 
     async def _tell(self, command: AnyCommand, task: Task, known: dict[str, Task]) -> None:
         still_open = tuple([key for key in task.depends_on if await self._is_open(task.project, key, known)])
-        now = self._clock.now()
+        event_id = ids.digest("engine", command.command_id, "dependencies", task.key)
         await self._events.publish(
             DependencyChanged(
-                event_id=ids.digest("engine", command.command_id, "dependencies", task.key),
-                project=task.project,
-                key=task.key,
-                at=now,
-                received_at=now,
-                source="engine",
-                origin=Origin.ENGINE,
-                trace_id=command.trace_id,
+                **{**header(command, event_id, self._clock.now()), "key": task.key},
                 depends_on=task.depends_on,
                 open_keys=still_open,
                 cycle=circle_of(task.key, {key: other.depends_on for key, other in known.items() if not other.is_over}),

@@ -4,18 +4,21 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import structlog
+
 from conveyor.contracts.commands import AnyCommand
 from conveyor.contracts.errors import TransientError
 from conveyor.contracts.task import Task
 from conveyor.servicekit.bus import Lease
 from conveyor.stage_engine.effects.worker import Effect
 
+log = structlog.get_logger()
 LeaseOf = Callable[[AnyCommand], Lease]
 
 
 def lease_name(repository: str) -> str:
     """Return the lease of what cannot be undone in a repository, given as `owner/name`; operators may release it."""
-    return f"repository.{repository.replace('/', '.')}"
+    return f"repository.{repository.casefold().replace('/', '.')}"
 
 
 def under_lease(effect: Effect, lease_of: LeaseOf) -> Effect:
@@ -41,4 +44,5 @@ async def _renew_until_done(lease: Lease, work: "asyncio.Future[dict[str, str] |
     while not work.done():
         await asyncio.wait({work}, timeout=lease.period_s)
         if not work.done() and not await lease.renew():
+            log.warning("lease lost: taken over, or released by an operator", lease=lease.name)
             raise TransientError(f"{lease.name} was taken over; who owns it now carries on")

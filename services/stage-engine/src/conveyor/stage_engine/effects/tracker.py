@@ -4,6 +4,7 @@ import structlog
 
 from conveyor.contracts.commands import PostComment, SetStatus
 from conveyor.contracts.task import Task
+from conveyor.servicekit.bus import TaskStore
 from conveyor.stage_engine.ports import Tracker
 from conveyor.stage_engine.projects import Projects
 
@@ -13,18 +14,29 @@ log = structlog.get_logger()
 class TrackerEffects:
     """Shows stages and speaks on issues."""
 
-    def __init__(self, projects: Projects, tracker: Tracker) -> None:
+    def __init__(self, projects: Projects, tracker: Tracker, tasks: TaskStore) -> None:
         self._projects = projects
         self._tracker = tracker
+        self._tasks = tasks
 
     async def set_status(self, command: SetStatus, task: Task) -> None:
-        """Show the status unless the task shows another by now: an older queued one is dropped (rule 6)."""
+        """Show the status unless the task shows another by now: an older queued one is dropped (rule 6).
+
+        The task is read once more afterwards: of two engines the slower may have overwritten what the other showed.
+        """
         if task.status != command.status:
             log.info("drops an older status", task=task.key, dropped=command.status, current=task.status)
             return
         project = self._projects.project(command.project)
-        state = await self._tracker.resolve(project.tracker_project_id, command.status)
-        await self._tracker.set_state(project.tracker_project_id, command.issue_id, state.state_id)
+        shown, current = "", command.status
+        while current and current != shown:
+            state = await self._tracker.resolve(project.tracker_project_id, current)
+            await self._tracker.set_state(project.tracker_project_id, command.issue_id, state.state_id)
+            shown, current = current, await self._status_of(task)
+
+    async def _status_of(self, task: Task) -> str:
+        stored = await self._tasks.load(task.project, task.key)
+        return stored.record.task.status if stored else ""
 
     async def post_comment(self, command: PostComment, task: Task) -> None:  # noqa: ARG002 # one signature for all
         """Say it once: the command's id is the marker."""

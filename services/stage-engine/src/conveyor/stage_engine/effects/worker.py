@@ -8,17 +8,21 @@ import structlog
 from conveyor.contracts import codec, ids
 from conveyor.contracts.commands import AnyCommand, CheckHealth, Merge
 from conveyor.contracts.errors import PermanentError
-from conveyor.contracts.events import EffectFinished, Origin
+from conveyor.contracts.events import EffectFinished
 from conveyor.contracts.task import Task, Waiting
 from conveyor.servicekit.bus import Delivery, EventLog, TaskStore
 from conveyor.servicekit.clock import Clock
+from conveyor.stage_engine.telling import header
 
 log = structlog.get_logger()
 AWAITED = {Merge: "merge", CheckHealth: "check_health"}
 """Effects whose end the task waits for, by the name their report carries."""
 
 Effect = Callable[[Any, Task], Awaitable[dict[str, str] | None]]
-"""Carries one command out. A dict is its result; PermanentError: it cannot be done; TransientError: later."""
+"""Carries one command out. A dict is its result, None of an awaited one: nobody waits for it any more.
+
+PermanentError: it cannot be done; TransientError: later.
+"""
 
 
 class EffectWorker:
@@ -51,23 +55,17 @@ class EffectWorker:
             log.info("drops an effect nobody waits for", task=command.key, command_id=command.command_id)
             return
         try:
-            result = await effect(command, task) or {}
+            result = await effect(command, task)
         except PermanentError as error:
             await self._events.publish(self._report(command, succeeded=False, reason=str(error), result={}))
         else:
-            await self._events.publish(self._report(command, succeeded=True, reason="", result=result))
+            if result is not None:
+                await self._events.publish(self._report(command, succeeded=True, reason="", result=result))
 
     def _report(self, command: AnyCommand, *, succeeded: bool, reason: str, result: dict[str, str]) -> EffectFinished:
-        now = self._clock.now()
+        event_id = ids.digest("engine", command.command_id, "finished")
         return EffectFinished(
-            event_id=ids.digest("engine", command.command_id, "finished"),
-            project=command.project,
-            key=command.key,
-            at=now,
-            received_at=now,
-            source="engine",
-            origin=Origin.ENGINE,
-            trace_id=command.trace_id,
+            **header(command, event_id, self._clock.now()),
             command_id=command.command_id,
             effect=AWAITED[type(command)],
             succeeded=succeeded,

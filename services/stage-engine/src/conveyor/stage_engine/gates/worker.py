@@ -5,12 +5,13 @@ import structlog
 from conveyor.contracts import codec, ids
 from conveyor.contracts.commands import EvaluateGate
 from conveyor.contracts.errors import PermanentError
-from conveyor.contracts.events import CheckResult, GateEvaluated, Origin
+from conveyor.contracts.events import CheckResult, GateEvaluated
 from conveyor.contracts.task import Waiting
 from conveyor.servicekit.bus import Delivery, EventLog, TaskStore
 from conveyor.stage_engine.gates.context import Context, Ground
 from conveyor.stage_engine.gates.registry import evaluate
 from conveyor.stage_engine.projects import Projects
+from conveyor.stage_engine.telling import header
 
 log = structlog.get_logger()
 
@@ -49,16 +50,9 @@ class GateWorker:
         return sha, await evaluate(context)
 
     def _answer(self, command: EvaluateGate, sha: str, results: tuple[CheckResult, ...]) -> GateEvaluated:
-        now = self._ground.clock.now()
+        event_id = ids.digest("engine", command.command_id, "evaluated")
         return GateEvaluated(
-            event_id=ids.digest("engine", command.command_id, "evaluated"),
-            project=command.project,
-            key=command.key,
-            at=now,
-            received_at=now,
-            source="engine",
-            origin=Origin.ENGINE,
-            trace_id=command.trace_id,
+            **header(command, event_id, self._ground.clock.now()),
             gate_id=command.command_id,
             sha=sha,
             results=results,
