@@ -37,8 +37,8 @@ class RunnerSettings(Section, frozen=True, kw_only=True):
     """The queues it takes runs from."""
     heartbeat_s: float = 10.0
     """How often it says that it is there."""
-    ack_wait_s: float = 30.0
-    """How long after a runner's death its runs are given to another (RU-10)."""
+    ack_wait_s: float = 12.0
+    """How long after a runner's last sign of life its runs are given to another; it gives one every third of this."""
     drain_s: float = 10.0
     """On shutdown: how long runs may go on before they are stopped (RU-11)."""
     sandbox: SandboxSettings = SandboxSettings()
