@@ -58,6 +58,9 @@ class World:
             self.told.append(fact)
         return Stored(len(self.told), known)
 
+    async def publish_in_order(self, events: Sequence[AnyEvent], timeout_s: float) -> list[Stored]:
+        return [await self.publish(event, timeout_s) for event in events]
+
     async def history(self, *_task: str) -> Sequence[tuple[int, datetime, AnyEvent | MessageError]]:
         return []
 

@@ -89,3 +89,15 @@ async def test_a_bus_that_breaks_fails_everybody_and_serves_the_next(
         assert sorted(await shas(bus), key=int) == [str(number) for number in range(300)]
     finally:
         await bus.close()
+
+
+@pytest.mark.behaviour("GW-3", "GW-4")
+async def test_a_row_of_events_is_stored_in_its_order_whatever_of_it_is_known(bus: Bus) -> None:
+    log = GroupCommit(bus)
+    await log.publish(pushed(7))
+    await log.publish(pushed(8))
+    numbers = [*range(20), 3]
+    answers = await log.publish_in_order([pushed(number) for number in numbers])
+    assert [number for number, one in zip(numbers, answers, strict=True) if one.duplicate] == [7, 8, 3]
+    assert await shas(bus) == ["7", "8", *(str(number) for number in range(20) if number not in {7, 8})]
+    assert await log.publish_in_order([]) == []

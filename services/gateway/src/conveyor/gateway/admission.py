@@ -1,6 +1,6 @@
 """From what a delivery tells to an event of its task, safe on the bus: for fresh and spooled deliveries alike."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from msgspec import Struct
@@ -56,6 +56,14 @@ class Admission(Struct, frozen=True, kw_only=True):
             return Kept(event, is_duplicate=True)
         stored = await self.events.publish(event, timeout_s)
         return Kept(event, is_duplicate=stored.duplicate)
+
+    async def store_in_order(self, events: Sequence[AnyEvent], timeout_s: float) -> list[Kept]:
+        """As store, for several: when it fails, none is stored behind one that is not."""
+        known = [event for event in events if await self._is_long_known(event)]
+        fresh = [event for event in events if event not in known]
+        stored = await self.events.publish_in_order(fresh, timeout_s)
+        kept = [Kept(event, is_duplicate=one.duplicate) for event, one in zip(fresh, stored, strict=True)]
+        return [*(Kept(event, is_duplicate=True) for event in known), *kept]
 
     async def _states(self, told: Told) -> tuple[TrackerState, ...]:
         """Return the project's states where the meaning of a move depends on them; cached by the tracker's adapter."""

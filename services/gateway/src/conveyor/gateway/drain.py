@@ -52,11 +52,11 @@ class Drain:
         while not await _first_of(stopping, self._spool.filled):
             try:
                 await self._some()
-            except TransientError as error:
+            except ConveyorError as error:
                 failures += 1
                 if failures == 1:
                     self._log.warning("waiting", source=self._source.name, reason=str(error), depth=self._spool.depth)
-                await _first_of(stopping, timeout_s=max(next(waits), error.retry_after_s or 0))
+                await _first_of(stopping, timeout_s=max(next(waits), getattr(error, "retry_after_s", None) or 0))
                 continue
             if failures or self._spool.depth == 0:
                 self._log.info("draining", source=self._source.name, left=self._spool.depth)
@@ -67,13 +67,8 @@ class Drain:
         if not self._is_bus_there():
             raise TransientError("the bus is away")
         batch = await self._admitted(await self._spool.first(BATCH))
-        lanes: dict[tuple[str, str], list[AnyEvent]] = {}
-        for event in batch.events:
-            lanes.setdefault((event.project, event.key), []).append(event)
-        results = await asyncio.gather(*(self._tell(lane) for lane in lanes.values()), return_exceptions=True)
-        for result in results:
-            if isinstance(result, BaseException):
-                raise result
+        for kept in await self._admission.store_in_order(batch.events, PUBLISH_TIMEOUT_S):
+            self._figures.drained(self._source.name, "duplicate" if kept.is_duplicate else "stored")
         await self._spool.told(batch.settled)
         if batch.trouble is not None:
             raise batch.trouble
@@ -116,12 +111,6 @@ class Drain:
         """The reconciler finds out what was told here, but it takes its time."""
         self._log.error("dropped", source=self._source.name, outcome=outcome, reason=reason)
         self._figures.drained(self._source.name, outcome)
-
-    async def _tell(self, lane: list[AnyEvent]) -> None:
-        """Tell one task's events one after the other."""
-        for event in lane:
-            kept = await self._admission.store(event, PUBLISH_TIMEOUT_S)
-            self._figures.drained(self._source.name, "duplicate" if kept.is_duplicate else "stored")
 
 
 async def _first_of(stopping: asyncio.Event, *others: asyncio.Event, timeout_s: float | None = None) -> bool:

@@ -69,6 +69,9 @@ class Events(Protocol):
     async def publish(self, event: AnyEvent, timeout_s: float) -> Stored:
         """Return once the event is safe; TransientError when nobody says so in time."""
 
+    async def publish_in_order(self, events: Sequence[AnyEvent], timeout_s: float) -> Sequence[Stored]:
+        """As publish, for several: none is stored behind one that is not."""
+
     async def history(self, project: str, key: str) -> Sequence[tuple[int, datetime, AnyEvent | MessageError]]:
         """Return every stored event of one task; one that cannot be read is the error that says why."""
 

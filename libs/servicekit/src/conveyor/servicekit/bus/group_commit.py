@@ -65,6 +65,32 @@ class GroupCommit(EventLog):
         finally:
             timer.cancel()
 
+    async def publish_in_order(self, events: Sequence[AnyEvent], timeout_s: float = REQUEST_TIMEOUT_S) -> list[Stored]:
+        """Store events in this order and return where each lies, in the same order.
+
+        TransientError: some of the first may be stored, and none behind one that is not. Try again, it is safe.
+        """
+        unique = list({event.event_id: event for event in events}.values())
+        found = await self._in_order(unique, timeout_s)
+        places = {event.event_id: stored for event, stored in zip(unique, found, strict=True)}
+        answers = []
+        for event in events:
+            answers.append(places[event.event_id])
+            places[event.event_id] = Stored(seq=places[event.event_id].seq, duplicate=True)
+        return answers
+
+    async def _in_order(self, events: Sequence[AnyEvent], timeout_s: float) -> list[Stored]:
+        """Store all together; where one of them is known already, each half for itself."""
+        if len(events) <= 1:
+            return [await super(GroupCommit, self).publish(event, timeout_s) for event in events]
+        try:
+            last = await self._commit([(event, codec.encode(event)) for event in events], timeout_s)
+        except ApiError:
+            half = len(events) // 2
+            first = await self._in_order(events[:half], timeout_s)
+            return first + await self._in_order(events[half:], timeout_s)
+        return [Stored(seq=place, duplicate=False) for place in range(last - len(events) + 1, last + 1)]
+
     def _go_on(self) -> None:
         """Send those that came in the meantime."""
         if self._waiting:
@@ -97,7 +123,8 @@ class GroupCommit(EventLog):
 
     async def _store(self, batch: Sequence[Waiting]) -> None:
         try:
-            last = await self._commit(batch) if len(batch) > 1 else None
+            content = [(one.event, one.body) for one in batch]
+            last = await self._commit(content, REQUEST_TIMEOUT_S) if len(batch) > 1 else None
         except ApiError:  # one of them is known, or the server does not take them so: each for itself
             last = None
         except ConveyorError as error:
@@ -110,18 +137,18 @@ class GroupCommit(EventLog):
             if not one.stored.done():
                 one.stored.set_result(Stored(seq=place, duplicate=False))
 
-    async def _commit(self, batch: Sequence[Waiting]) -> int:
+    async def _commit(self, batch: Sequence[tuple[AnyEvent, bytes]], timeout_s: float) -> int:
         """Store all or none and return where the last one lies."""
         if not self._bus.is_connected:
             raise TransientError("not connected to NATS")
         name = f"{self._name}-{next(self._batches)}"
-        for place, one in enumerate(batch, 1):
-            headers = codec.headers(one.event)
-            headers |= {wire.MSG_ID: one.event.event_id, BATCH_ID: name, BATCH_SEQUENCE: str(place)}
+        for place, (event, body) in enumerate(batch, 1):
+            headers = codec.headers(event)
+            headers |= {wire.MSG_ID: event.event_id, BATCH_ID: name, BATCH_SEQUENCE: str(place)}
             if place < len(batch):
-                await self._bus.send(subjects.event(one.event), one.body, headers)
+                await self._bus.send(subjects.event(event), body, headers)
         headers[BATCH_COMMIT] = "1"
-        ack = await wire.publish(self._bus, subjects.event(one.event), one.body, headers)
+        ack = await wire.publish(self._bus, subjects.event(event), body, headers, timeout_s)
         return ack.seq
 
     async def _alone(self, one: Waiting) -> None:
