@@ -56,7 +56,7 @@ async def _kill_one(rig: Rig, where: Path, number: int) -> float:
         command = await rig.order()
         await wait_until(lambda: members(command.run_id), timeout_s=TIMEOUT_S)
         async with process(rig, agent, f"second-{number}", ack_wait_s):
-            await asyncio.sleep(2.0 + number)  # the other is up; the kill falls anywhere between two signs of life
+            await asyncio.sleep(2.0 + number)  # waits: for the other runner to be up
             first.kill()
             begun = SYSTEM_CLOCK.monotonic()
             lost = await rig.outcome(command, wait_until, timeout_s=TIMEOUT_S)

@@ -32,7 +32,7 @@ def main(steps: int, tokens: int, same: bool) -> None:
         usage = {"input_tokens": tokens, "output_tokens": 1}
         spent[0] += tokens
         say(type="assistant", message={"id": f"m{number}", "content": [use], "usage": usage})
-        time.sleep(0.05)
+        time.sleep(0.05)  # waits: as an agent that works
     end()
 
 

@@ -52,7 +52,7 @@ async def test_a_cap_holds_over_all_runners_together(rig: Rig, eventually: Event
         at_once = 0
         while not await all_finished(rig, keys):
             at_once = max(at_once, sum(bool(members(order.run_id)) for order in orders))
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # waits: for both to end
     assert at_once == 1
     assert not await Bucket(rig.bus, streams.LEASES).keys("cap"), "every place was given back"
 
@@ -65,7 +65,7 @@ async def test_three_overloads_pause_the_account_for_everybody_and_alert_once(ri
             assert (await rig.outcome(await rig.order(), eventually)).kind is OutcomeKind.TRANSIENT
     async with running(rig.settings(agent, "runner-2")):
         waiting = await rig.order()
-        await asyncio.sleep(1.0)  # nothing to wait for: it must not run
+        await asyncio.sleep(1.0)  # waits: for a run that must not come
         assert await Bucket(rig.bus, streams.RUNS).get(waiting.run_id) is None
     entry = await Bucket(rig.bus, streams.BREAKERS).get("team")
     assert entry is not None
@@ -101,7 +101,7 @@ async def test_a_used_up_limit_tells_until_when_and_closes_the_lane(rig: Rig, ev
         assert (outcome.kind, outcome.reason) == (OutcomeKind.TRANSIENT, OutcomeReason.RATE_LIMITED)
         assert outcome.resets_at == until
         waiting = await rig.order()
-        await asyncio.sleep(1.0)  # nothing to wait for: it must not run
+        await asyncio.sleep(1.0)  # waits: for a run that must not come
         assert await Bucket(rig.bus, streams.RUNS).get(waiting.run_id) is None
 
 
@@ -111,7 +111,7 @@ async def test_an_agent_that_is_too_old_is_not_called(rig: Rig, eventually: Even
     old = replace(agent, version=(*agent.command[:3], "--version"), min_version="9.0")
     async with running(rig.settings(old)):
         command = await rig.order()
-        await asyncio.sleep(1.0)  # nothing to wait for: it must not run
+        await asyncio.sleep(1.0)  # waits: for a run that must not come
         assert await Bucket(rig.bus, streams.RUNS).get(command.run_id) is None
     young = replace(old, min_version="0.9")
     async with running(rig.settings(young)):

@@ -34,7 +34,7 @@ async def test_a_run_in_hand_keeps_its_worktree_until_it_is_stopped(rig: Rig, ev
         await eventually(lambda: members(command.run_id))
         rig.revision += 1
         await rig.commit(None, "cancelled")
-        await asyncio.sleep(0.3)  # nothing to wait for: it must not happen
+        await asyncio.sleep(0.3)  # waits: for a removal that must not come
         assert rig.worktree().is_dir()
         await ask(rig.bus, subjects.run_control(command.run_id), b"cancel")
         assert (await rig.outcome(command, eventually)).kind is OutcomeKind.CANCELLED
