@@ -63,6 +63,25 @@ async def test_files_only_the_target_has_are_not_committed(
 
 
 @pytest.mark.parametrize("mode", MODES)
+async def test_an_agent_that_commits_everything_commits_no_exchange(
+    root: Path, forge: Forge, workspaces: Workspaces, mode: str
+) -> None:
+    """Without walls git's list of what to leave out is the mirror's, which all its tasks share: new files slip in."""
+    forge.push("main", {HOOKS: "reviewed", ".claude/new": "reviewed"})
+    forge.push(BRANCH, {HOOKS: "evil", ".mcp.json": "evil", ".claude/new": ""}, base="origin/main")
+    forge.git("rm", "--quiet", ".claude/new")
+    forge.git("commit", "--quiet", "--amend", "-m", "without", cwd=forge.clone)
+    forge.git("push", "--quiet", "--force", "origin", BRANCH)
+    workspace = await workspaces.prepare(request_for(forge))
+    script = "cat .claude/new; echo work > work.txt; git add -A; git commit -qm mine; echo more >> work.txt"
+    assert await Inside(root, settings(mode)).shell(workspace, script) == "reviewed"
+    await publish(workspaces, workspace)
+    changed = forge.git("diff", "--name-only", f"{workspace.base}..{BRANCH}", cwd=forge.bare).split()
+    assert changed == ([".claude/new"] if mode == "none" else []) + ["work.txt"]
+    assert has(forge, HOOKS) == has(forge, ".mcp.json") == "evil"
+
+
+@pytest.mark.parametrize("mode", MODES)
 async def test_what_the_run_changes_itself_is_its_work(
     root: Path, forge: Forge, workspaces: Workspaces, mode: str
 ) -> None:

@@ -1,5 +1,6 @@
 """The sandbox as data: what is mounted in which order, what a control group is told, what the report admits."""
 
+import os
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -110,6 +111,37 @@ def test_without_a_place_for_groups_there_are_none(tmp_path: Path) -> None:
     (tmp_path / "cgroup").write_text("0::/\n")
     assert Cgroups.find(tmp_path) is None
     assert Cgroups.find(tmp_path / "gone") is None
+
+
+def test_a_group_of_our_own_hands_its_controllers_on(tmp_path: Path) -> None:
+    """As it looks under systemd with Delegate=yes: we move into a seat of our own, since a parent holds no process."""
+    proc, own = tmp_path / "proc", tmp_path / "cgroup" / "conveyor.service"
+    proc.mkdir()
+    (proc / "mountinfo").write_text(f"30 23 0:26 / {tmp_path}/cgroup rw shared:4 - cgroup2 cgroup2 rw\n")
+    (proc / "cgroup").write_text("1:name=systemd:/x\n0::/conveyor.service\n")
+    groups = own / f"conveyor-{os.getpid()}"
+    groups.mkdir(parents=True)
+    for name, text in {"controllers": "cpu io memory pids", "procs": str(os.getpid()), "type": "domain"}.items():
+        (own / f"cgroup.{name}").write_text(text)
+    (groups / "cgroup.kill").write_text("")
+    found = Cgroups.find(proc)
+    assert found == Cgroups(root=groups, controllers=frozenset({"cpu", "memory", "pids"}))
+    assert (own / "runner" / "cgroup.procs").read_text() == str(os.getpid())
+    group = Path(found.make("run 1", GroupLimits(memory_mb=1, processes=2)))
+    assert (group / "memory.max").read_text() == "1048576"
+    assert (group / "pids.max").read_text() == "2"
+
+
+def test_a_group_with_others_in_it_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "mountinfo").write_text(f"30 23 0:26 / {tmp_path} rw - cgroup2 cgroup2 rw\n")
+    (tmp_path / "cgroup").write_text("0::/\n")
+    groups = tmp_path / f"conveyor-{os.getpid()}"
+    groups.mkdir()
+    for name, text in {"controllers": "memory pids", "procs": f"1\n{os.getpid()}", "type": "domain"}.items():
+        (tmp_path / f"cgroup.{name}").write_text(text)
+    (groups / "cgroup.kill").write_text("")
+    assert Cgroups.find(tmp_path) == Cgroups(root=groups)
+    assert not (tmp_path / "runner").exists()
 
 
 def test_the_report_admits_what_does_not_hold() -> None:

@@ -112,6 +112,14 @@ except OSError: print('holds')
 
 
 @needs_bubblewrap
+async def test_no_descriptor_of_ours_is_open_inside(root: Path, forge: Forge, workspaces: Workspaces) -> None:
+    workspace = await workspaces.prepare(request_for(forge))
+    code = "import os; print(sorted(map(int, os.listdir('/proc/self/fd')))[:-1])"
+    _, said = await Inside(root, SandboxSettings(mode="bubblewrap")).python(workspace, code)
+    assert said == "[0, 1, 2]\n"
+
+
+@needs_bubblewrap
 async def test_what_it_commits_itself_comes_home(root: Path, forge: Forge, workspaces: Workspaces) -> None:
     """Its own commits, what it only added, and what it left lying; on whatever branch it ended."""
     forge.push("feature/other", {"secret.txt": "x"}, base="origin/main")
