@@ -2,7 +2,6 @@
 
 import base64
 import os
-import shutil
 import subprocess
 import sys
 
@@ -14,6 +13,7 @@ from conveyor.contracts.outcomes import Outcome, OutcomeKind, OutcomeReason
 from conveyor.runner.process.keeper import descendants
 from conveyor.runner.process.sweep import members
 from tests.scenarios.runner.rig import BRANCH, REPO, Eventually, Rig, running
+from tests.unit.runner.inside import MODES, needs_bubblewrap
 
 K, R = OutcomeKind, OutcomeReason
 
@@ -40,12 +40,6 @@ VILLAINS = (
     Villain("orphan", K.SUCCEEDED, R.FINISHED),
 )
 GOOD = Villain("succeed", K.SUCCEEDED, R.FINISHED)
-MODES = (
-    "none",
-    pytest.param(
-        "bubblewrap", marks=pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed")
-    ),
-)
 
 
 @pytest.mark.behaviour("RU-5", "RU-12")
@@ -122,7 +116,7 @@ async def test_the_forges_credentials_are_not_the_agents(rig: Rig, eventually: E
     assert rig.gitea.branch_sha(REPO, "stolen") is None
 
 
-@pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed")
+@needs_bubblewrap
 async def test_behind_walls_the_mirror_does_not_even_notice(rig: Rig, eventually: Eventually) -> None:
     """Without walls it is made anew before the next run; with them nobody has to."""
     rig.sandbox = replace(rig.sandbox, mode="bubblewrap")

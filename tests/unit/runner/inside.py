@@ -1,5 +1,6 @@
 """Runs a program in a room of the sandbox, over a real worktree, and tells what it said."""
 
+import asyncio
 import os
 import shutil
 import sys
@@ -9,11 +10,13 @@ import pytest
 
 from conveyor.runner.process import ProcessExit, ProcessSpec, StopSwitch, Timers, execute
 from conveyor.runner.sandbox import Hideout, Sandbox, SandboxSettings, Stay, look
+from conveyor.runner.sandbox.ability import why_no_walls
 from conveyor.runner.workspace import Workspace
 from tests.unit.runner.forge import plain_git
 
 PATH = os.environ["PATH"]  # noqa: TID251 - programs have to be found
-needs_bubblewrap = pytest.mark.skipif(not shutil.which("bwrap"), reason="bubblewrap is not installed")
+NO_WALLS = asyncio.run(why_no_walls(shutil.which("bwrap") or ""))
+needs_bubblewrap = pytest.mark.skipif(bool(NO_WALLS), reason=NO_WALLS)
 MODES = ("none", pytest.param("bubblewrap", marks=needs_bubblewrap))
 
 

@@ -35,7 +35,7 @@ class _Deaf:
 async def look(search_path: str) -> Ability:
     """Return what this machine lets us do."""
     program = shutil.which("bwrap", path=search_path) or ""
-    why_not = await _why_not(program)
+    why_not = await why_no_walls(program)
     return Ability(
         bubblewrap="" if why_not else program,
         why_not=why_not,
@@ -44,8 +44,8 @@ async def look(search_path: str) -> Ability:
     )
 
 
-async def _why_not(program: str) -> str:
-    """Return why the sandbox cannot be built; empty when it can."""
+async def why_no_walls(program: str) -> str:
+    """Return why bubblewrap, by its path or an empty text, cannot build the sandbox here; empty when it can."""
     if not program:
         return "bubblewrap is not installed: install the package `bubblewrap`"
     tried = (
