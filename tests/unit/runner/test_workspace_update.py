@@ -96,3 +96,12 @@ async def test_tasks_share_one_mirror_and_disturb_each_other_nowhere(forge: Forg
     await workspaces.remove(requests[0])
     assert [request.key for request in workspaces.tenants] == ["SHOP-1", "SHOP-2", "SHOP-3", "SHOP-4"]
     assert (prepared[1].path / "SHOP-1.txt").exists()
+
+
+async def test_mirrors_are_packed_without_harm(forge: Forge, workspaces: Workspaces) -> None:
+    workspace = await workspaces.prepare(request_for(forge))
+    (workspace.path / "a.txt").write_text("a")
+    head = await publish(workspaces, workspace)
+    await workspaces.maintain()
+    assert (await workspaces.prepare(request_for(forge))).base == head
+    assert list((workspace.mirror / "objects" / "pack").glob("*.pack"))

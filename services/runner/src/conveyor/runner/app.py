@@ -57,6 +57,8 @@ from conveyor.servicekit.metrics import Metrics
 from conveyor.servicekit.secret import secrets_in
 
 VERSION = "0.1.0"
+SESSION_DAYS = 90
+"""How long a session that nobody went on with can be resumed."""
 _PRIORITIES = (Priority.HIGH, Priority.NORMAL, Priority.LOW)
 
 
@@ -96,6 +98,7 @@ class _Runner:
         )
         self._breakers = Breakers(Bucket(bus, streams.BREAKERS), SYSTEM_CLOCK)
         self._hooks = Hooks(settings.runner.hooks)
+        self._sessions = Sessions(root)
         self._disk = Disk(root, settings.runner.min_free_mb)
         desk = Desk(
             bus=bus,
@@ -120,6 +123,7 @@ class _Runner:
         await self._preflight.look()
         await self._serve_health()
         await self._handler.recover()
+        self._sessions.prune(SESSION_DAYS * 86_400, SYSTEM_CLOCK.now().timestamp())
         announcer = Announcer(
             Bucket(self._bus, streams.RUNNERS), self._here, self._handler, self._preflight, SYSTEM_CLOCK
         )
@@ -219,7 +223,7 @@ class _Runner:
             hooks=self._hooks,
             call_in=call_in,
             spend=Spend(Bucket(self._bus, streams.SPEND)),
-            sessions=Sessions(root),
+            sessions=self._sessions,
             forge=forge,
             tracker=tracker,
             parser_for=parser_for,

@@ -14,6 +14,12 @@ class Sessions:
     def __init__(self, root: Path) -> None:
         self._folder = root / "sessions"
 
+    def prune(self, older_than_s: float, now_s: float) -> None:
+        """Forget sessions that nobody went on with for so long."""
+        for path in self._folder.glob("*/*.json"):
+            if now_s - path.stat().st_mtime > older_than_s:
+                path.unlink(missing_ok=True)
+
     def told(self, agent: str, session_id: str) -> Usage | None:
         """Return the total a session had told when its last run ended; None when it is not known here."""
         try:

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from msgspec import Struct
 
 from conveyor.contracts import subjects
-from conveyor.contracts.errors import MessageError, TransientError
+from conveyor.contracts.errors import MessageError, PermanentError, TransientError
 from conveyor.runner.disk import Disk
 from conveyor.runner.workspace import Request, Workspaces
 from conveyor.servicekit import logs
@@ -15,6 +15,7 @@ from conveyor.servicekit.bus import TaskStore
 from conveyor.servicekit.clock import Clock
 
 EVERY_S = 60.0
+MAINTAIN_EVERY_S = 86_400.0
 _log = logs.get("runner.tidy")
 BeforeRemove = Callable[[Request], Awaitable[None]]
 
@@ -40,6 +41,7 @@ class Tidy:
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._bell = asyncio.Event()
+        self._maintained_s = ground.clock.monotonic()
 
     def wake(self) -> None:
         """Look again soon, as when a run has ended whose task was over already."""
@@ -53,6 +55,7 @@ class Tidy:
             await self._ground.workspaces.remove_strays()
             while not stopping.is_set():
                 await self.sweep()
+                await self._maintain()
                 await self._pause()
                 if listening.done():
                     listening.result()
@@ -68,6 +71,17 @@ class Tidy:
             if not self._is_busy(request) and await self._is_over(request):
                 removed += await self._remove(request, "its task is over")
         return removed + await self._make_room()
+
+    async def _maintain(self) -> None:
+        """Pack the mirrors once a day while the runner lives."""
+        now_s = self._ground.clock.monotonic()
+        if now_s - self._maintained_s < MAINTAIN_EVERY_S:
+            return
+        self._maintained_s = now_s
+        try:
+            await self._ground.workspaces.maintain()
+        except (PermanentError, TransientError, OSError) as error:
+            _log.warning("mirrors not packed", reason=str(error))
 
     async def _make_room(self) -> int:
         """Remove idle worktrees, the longest unused first, while the disk is too full; a later run makes them anew."""

@@ -95,6 +95,15 @@ class Workspaces:
             await asyncio.to_thread(worktree.delete, path)
         return len(strays)
 
+    async def maintain(self) -> None:
+        """Pack what many fetches left in the mirrors; safe beside whatever else uses them.
+
+        GitError or TransientError when git cannot; nothing is lost then, the mirror is only larger than it need be.
+        """
+        for path in sorted((self._root / "mirrors").glob("*/*.git")):
+            await self._git.run(path, "maintenance", "run", "--quiet", "--task=loose-objects")
+            await self._git.run(path, "maintenance", "run", "--quiet", "--task=incremental-repack")
+
     async def _forget_branch(self, mirror: Mirror, request: Request) -> None:
         try:
             await self._git.run(mirror.path, "update-ref", "-d", f"refs/heads/{request.branch}")
