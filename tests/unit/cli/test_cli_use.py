@@ -59,5 +59,5 @@ def test_a_pipeline_that_cannot_run_is_refused_in_words(tmp_path: Path) -> None:
     code, told = invoke("pipeline", "check", str(broken))
     assert code == Exit.USAGE
     assert "unknown check 'luck'" in told
-    broken.write_text('name = "p"\n[[stages]]\nname = "build"\nrole = "builder"\ngate = ["has_changes"]\n')
+    broken.write_text('name = "p"\n[[stages]]\nname = "development"\nrole = "builder"\ngate = ["has_changes"]\n')
     assert invoke("pipeline", "check", str(broken))[0] == Exit.OK

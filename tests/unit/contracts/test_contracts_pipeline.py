@@ -13,16 +13,19 @@ SMALL = """
 name = "small"
 [[stages]]
 name = "build"
+status = "development"
 role = "developer"
 gate = ["has_changes", "ci_green"]
 edges = [{ on = "ci_green", to = "build", cap = 2 }]
 [[stages]]
 name = "check"
+status = "code_review"
 role = "reviewer"
 gate = ["reviewer_verdict"]
 edges = [{ on = "reviewer_verdict", to = "build", cap = 3 }]
 [[stages]]
 name = "ship"
+status = "deploying"
 role = "deployer"
 entry = "merge"
 gate = ["deploy_status"]
@@ -50,6 +53,13 @@ def test_the_small_pipeline_of_these_tests_is_sound() -> None:
         ('entry = "merge"', 'entry = "rebase"', "stages.ship.entry: expected 'merge' or nothing, it is 'rebase'"),
         ('entry = "merge"', 'entry = "merge"\ntimeout_s = 0', "stages.ship.timeout_s: expected at least 1 second, it"),
         ('entry = "merge"', 'entry = "merge"\nmonitor_s = -1', "stages.ship.monitor_s: expected 0 or more seconds"),
+        (
+            'status = "deploying"',
+            'status = "shipping"',
+            "stages.ship.status: 'shipping' is no logical status; name one",
+        ),
+        ('status = "deploying"', "", "stages.ship.status: 'ship' is no logical status; name one of: to_analyse, "),
+        ("cap = 3 }]", 'cap = 3, status = "x" }]', "check.edges.reviewer_verdict.status: 'x' is no logical status"),
         ('entry = "merge"', 'entry = "merge"\nrejected_to = "x"', "stages.ship.rejected_to: no stage is called 'x'"),
         (
             'role = "developer"',
@@ -101,7 +111,7 @@ def test_what_is_no_pipeline_is_refused_with_the_place(old: str, new: str, words
 
 def test_every_problem_is_told_at_once() -> None:
     stage = Stage(name="created", role="r", gate=("vibes",), entry="x", edges=(Edge(on="y", to="z", cap=0),))
-    assert len(list(problems_of(Pipeline(name="bad", stages=(stage,), docs_dir="docs")))) == 7
+    assert len(list(problems_of(Pipeline(name="bad", stages=(stage,), docs_dir="docs")))) == 8
 
 
 def test_a_registry_with_fewer_checks_refuses_what_it_cannot_look_at() -> None:

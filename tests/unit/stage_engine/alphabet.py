@@ -105,7 +105,7 @@ def states_of(check: str) -> tuple[GateState, ...]:
         return (PENDING,)
     if check == "analysis_complete":
         return (GateState.QUESTIONS, GateState.BROKEN)
-    return (PENDING, REJECTED, GateState.BROKEN)
+    return (PENDING, REJECTED, GateState.BROKEN, GateState.FAILED)
 
 
 def effect_ends(task: Task, now: datetime) -> Iterator[AnyEvent]:

@@ -26,18 +26,40 @@ def pipeline(name: str, *stages: Stage) -> Pipeline:
 ASKING = pipeline(
     "asking",
     Stage(name="analysis", role="a", gate=("analysis_complete", "analysis_approved"), retry_broken=False),
-    Stage(name="work", role="w", gate=("ci_green",), edges=(Edge(on="ci_green", to="work", cap=1),)),
+    Stage(
+        name="work", status="development", role="w", gate=("ci_green",), edges=(Edge(on="ci_green", to="work", cap=1),)
+    ),
 )
 MERGING = pipeline(
     "merging",
-    Stage(name="work", role="w", gate=("has_changes",), opens_pull_request=True),
-    Stage(name="review", role="r", gate=("tests_local",), edges=(Edge(on="tests_local", to="work", cap=1),)),
-    Stage(name="ship", role="s", gate=("healthy",), entry=MERGE, edges=(Edge(on="merge", to="work", cap=1),)),
+    Stage(name="work", status="development", role="w", gate=("has_changes",), opens_pull_request=True),
+    Stage(
+        name="review",
+        status="code_review",
+        role="r",
+        gate=("tests_local",),
+        edges=(Edge(on="tests_local", to="work", cap=1),),
+    ),
+    Stage(
+        name="ship",
+        status="deploying",
+        role="s",
+        gate=("healthy",),
+        entry=MERGE,
+        edges=(Edge(on="merge", to="work", cap=1),),
+    ),
 )
 WATCHING = pipeline(
     "watching",
-    Stage(name="work", role="w", gate=("review_approved",), opens_pull_request=True, rejected_to="work"),
-    Stage(name="ship", role="s", gate=("healthy",), entry=MERGE, monitor_s=60),
+    Stage(
+        name="work",
+        status="development",
+        role="w",
+        gate=("review_approved",),
+        opens_pull_request=True,
+        rejected_to="work",
+    ),
+    Stage(name="ship", status="deploying", role="s", gate=("healthy",), entry=MERGE, monitor_s=60),
 )
 WHOLE = structs.replace(
     FIRST,
@@ -50,8 +72,8 @@ WHOLE = structs.replace(
 )
 DEPENDING = pipeline(
     "depending",
-    Stage(name="work", role="w", gate=("command",), opens_pull_request=True),
-    Stage(name="ship", role="s", gate=("healthy",), entry=MERGE),
+    Stage(name="work", status="development", role="w", gate=("command",), opens_pull_request=True),
+    Stage(name="ship", status="deploying", role="s", gate=("healthy",), entry=MERGE),
 )
 SMALL = [ASKING, MERGING, WATCHING, DEPENDING]
 ALL = [*SMALL, WHOLE]

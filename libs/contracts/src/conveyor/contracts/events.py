@@ -202,6 +202,8 @@ class GateState(StrEnum):
     """The agent needs an answer before it can go on."""
     BROKEN = "broken"
     """No readable verdict; never a pass and never the agent's own no (SE-9)."""
+    FAILED = "failed"
+    """It could not be looked at, and looking again will not help: nobody's work is at fault, a person has to act."""
 
 
 class CheckResult(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -7,6 +7,7 @@ import msgspec
 from conveyor.contracts.errors import SettingsError
 from conveyor.contracts.ids import is_token
 from conveyor.contracts.pipeline import MERGE, Pipeline, Stage
+from conveyor.contracts.statuses import STATUS_KEYS
 from conveyor.contracts.task import CANCELLED, CREATED, DONE
 
 CHECKS = (
@@ -72,6 +73,8 @@ def _problems_of_stage(pipeline: Pipeline, stage: Stage, checks: tuple[str, ...]
     if stage.entry not in ("", MERGE):
         yield f"{place}.entry: expected {MERGE!r} or nothing, it is {stage.entry!r}"
     yield from _problems_of_values(stage, place)
+    if (shown := stage.status or stage.name) not in STATUS_KEYS:
+        yield f"{place}.status: {shown!r} is no logical status; name one of: {', '.join(STATUS_KEYS)}"
     if stage.rejected_to:
         yield from _problems_of_way_back(pipeline, stage, stage.rejected_to, f"{place}.rejected_to")
     yield from _problems_of_edges(pipeline, stage)
@@ -102,6 +105,8 @@ def _problems_of_edges(pipeline: Pipeline, stage: Stage) -> Iterator[str]:
         seen.add(edge.on)
         if edge.on not in (*stage.gate, *(EFFECT_CHECKS if stage.entry else ())):
             yield f"{place}: this stage's gate has no such check, so the edge can never be taken"
+        if edge.status and edge.status not in STATUS_KEYS:
+            yield f"{place}.status: {edge.status!r} is no logical status; name one of: {', '.join(STATUS_KEYS)}"
         yield from _problems_of_way_back(pipeline, stage, edge.to, f"{place}.to")
         if not 1 <= edge.cap <= 100:
             yield f"{place}.cap: expected 1 to 100, so that the loop ends; it is {edge.cap}"

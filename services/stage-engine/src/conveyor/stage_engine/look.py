@@ -15,16 +15,19 @@ from conveyor.contracts.events import (
     AnyEvent,
     BranchPushed,
     CommentAdded,
+    IssueChanged,
     IssueStarted,
     PullRequestAction,
     PullRequestChanged,
+    ReviewSubmitted,
+    ReviewValue,
     Role,
     VerdictGiven,
     Via,
 )
 from conveyor.contracts.observed import StateChange
 from conveyor.contracts.project import Project
-from conveyor.contracts.task import Task
+from conveyor.contracts.task import CANCELLED, Task
 from conveyor.stage_engine.ports import Forge, Tracker
 from conveyor.stage_engine.projects import Projects
 
@@ -46,29 +49,65 @@ class Look:
         """Return the event as it stands now, or None when what it tells is no longer so."""
         project = self._projects.project(event.project)
         match event:
+            case BranchPushed() | PullRequestChanged() | ReviewSubmitted():
+                return await self._at_forge(project, task, event)
             case IssueStarted():
                 return await self._start(project, task, event)
             case VerdictGiven():
                 return await self._verdict(project, task, event)
             case CommentAdded():
                 return await self._known(project, event) if task else event
+            case IssueChanged(depends_on=tuple(named)) if task:
+                return structs.replace(event, depends_on=await self._depends_on(project, event, named))
+            case _:
+                return event
+
+    async def _at_forge(
+        self, project: Project, task: Task | None, event: BranchPushed | PullRequestChanged | ReviewSubmitted
+    ) -> AnyEvent | None:
+        match event:
             case BranchPushed():
                 sha = await self._forge.branch_sha(project.repository, event.branch)
                 return structs.replace(event, sha=sha) if sha else None
             case PullRequestChanged(action=PullRequestAction.SYNCHRONIZED) if task:
                 sha = await self._forge.branch_sha(project.repository, task.branch)
                 return structs.replace(event, head_sha=sha) if sha else None
+            case ReviewSubmitted(review=ReviewValue.REJECTED) if task:
+                return await self._review(project, task, event)
             case _:
                 return event
 
     async def _start(self, project: Project, task: Task | None, event: IssueStarted) -> IssueStarted | None:
-        if task is None:
-            blockers = await self._tracker.relations(project.tracker_project_id, event.issue_id)
-            keys = [await self._key_of(project, issue_id) for issue_id in blockers]
-            depends_on = tuple(dict.fromkeys([*event.depends_on, *(key for key in keys if key)]))
-            return structs.replace(event, depends_on=tuple(key for key in depends_on if key != event.key))
-        move = await self._move_behind(project, task, event)
-        return structs.replace(event, at=move.at) if move else None
+        if task is not None:
+            move = await self._move_behind(project, task, event)
+            if move is None:
+                return None
+            event = structs.replace(event, at=move.at)
+        if task is not None and task.stage != CANCELLED:
+            return event
+        return structs.replace(event, depends_on=await self._depends_on(project, event, event.depends_on))
+
+    async def _depends_on(
+        self, project: Project, event: IssueStarted | IssueChanged, named: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """Return the keys that the issue's text names, and those its relations in the tracker do, each once."""
+        blockers = await self._tracker.relations(project.tracker_project_id, event.issue_id)
+        keys = [await self._key_of(project, issue_id) for issue_id in blockers]
+        return tuple(key for key in dict.fromkeys([*named, *keys]) if key and key != event.key)
+
+    async def _review(self, project: Project, task: Task, event: ReviewSubmitted) -> ReviewSubmitted | None:
+        """Return a request for changes that still holds: the reviewer's last word, of this head, not dismissed.
+
+        It costs a run of the developer; the webhook names neither the review nor its commit.
+        """
+        who = event.actor.actor_id if event.actor else ""
+        reviews = await self._forge.reviews(project.repository, event.number)
+        words = [one for one in reviews if one.verdict != "commented" and who in ("", one.reviewer)]
+        last = next((one for one in reversed(words) if not one.dismissed), None)
+        if last is None or last.verdict != "rejected" or last.commit_id not in ("", event.head_sha or task.head):
+            log.info("the request for changes no longer holds", task=task.key, event_id=event.event_id)
+            return None
+        return event
 
     async def _key_of(self, project: Project, issue_id: str) -> str:
         issue = await self._tracker.issue(project.tracker_project_id, issue_id)

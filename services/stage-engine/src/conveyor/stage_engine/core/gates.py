@@ -47,6 +47,8 @@ def _act_on(draft: Draft, cause: GateCause, found: CheckResult) -> None:
             _reject(draft, cause, found)
         case GateState.BROKEN:
             _mend(draft, cause, found)
+        case GateState.FAILED:
+            _stop(draft, found)
 
 
 def _pass(draft: Draft) -> None:
@@ -107,6 +109,15 @@ def _mend(draft: Draft, cause: GateCause, found: CheckResult) -> None:
     else:
         draft.change(waiting=Waiting.PERSON)
         _tell_failure(draft, found)
+
+
+def _stop(draft: Draft, found: CheckResult) -> None:
+    """Nobody could look: a person has to mend what is in the way; an operator's retry then looks again."""
+    if draft.task.is_escalated:
+        draft.change(waiting=Waiting.PERSON)
+        _tell_failure(draft, found)
+    else:
+        moves.escalate(draft, f"the gate of {draft.task.stage} cannot be looked at: {found.reason}.")
 
 
 def _once_more(draft: Draft, found: CheckResult) -> str:

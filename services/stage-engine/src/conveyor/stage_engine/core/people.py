@@ -6,6 +6,7 @@ from conveyor.contracts.commands import CheckDependencies, EnsureBranch, GateCau
 from conveyor.contracts.events import (
     CloseKind,
     CommentAdded,
+    GateState,
     IssueChanged,
     IssueClosed,
     IssueStarted,
@@ -227,9 +228,13 @@ def _no_retry(pipeline: Pipeline, task: Task, event: OperatorActed) -> str:
 def _retry(draft: Draft) -> Transition:
     draft.note("retried by an operator: caps and attempts begin anew")
     budget = structs.replace(draft.task.budget, rollbacks={}, failures=0, transients=0, idle={})
+    gate = draft.task.gate if draft.task.is_escalated else None
     draft.change(budget=budget, escalation="")
     _hear(draft)
-    if draft.task.stage == CREATED:
+    if gate is not None and gate.state is GateState.FAILED:
+        moves.show(draft, draft.stage.status or draft.stage.name)
+        moves.evaluate(draft, GateCause.AGENT)
+    elif draft.task.stage == CREATED:
         draft.change(waiting=Waiting.DEPENDENCY)
         draft.order(CheckDependencies, depends_on=draft.task.depends_on)
         moves.show(draft, "todo")

@@ -60,3 +60,8 @@ def rejected(check: str, reason: str, **evidence: str) -> CheckResult:
 def broken(check: str, reason: str, **evidence: str) -> CheckResult:
     """There is no readable verdict: never a pass and never the agent's own no (SE-9)."""
     return CheckResult(check=check, state=GateState.BROKEN, reason=reason, evidence=evidence)
+
+
+def failed(check: str, reason: str) -> CheckResult:
+    """It could not be looked at at all, and will not be until a person has acted."""
+    return CheckResult(check=check, state=GateState.FAILED, reason=reason)

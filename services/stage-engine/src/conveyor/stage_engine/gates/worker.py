@@ -8,7 +8,7 @@ from conveyor.contracts.errors import PermanentError
 from conveyor.contracts.events import CheckResult, GateEvaluated
 from conveyor.contracts.task import Waiting
 from conveyor.servicekit.bus import Delivery, EventLog, TaskStore
-from conveyor.stage_engine.gates.context import Context, Ground
+from conveyor.stage_engine.gates.context import Context, Ground, failed
 from conveyor.stage_engine.gates.registry import evaluate
 from conveyor.stage_engine.projects import Projects
 from conveyor.stage_engine.telling import header
@@ -26,14 +26,21 @@ class GateWorker:
         self._ground = ground
 
     async def __call__(self, delivery: Delivery) -> None:
-        """Answer one EvaluateGate; one that the task no longer waits for is dropped."""
+        """Answer one EvaluateGate; one that the task no longer waits for is dropped.
+
+        What cannot be looked at is an answer too: a command that merely died would leave its task waiting in silence.
+        """
         command = codec.decode_command(delivery.body)
         if not isinstance(command, EvaluateGate):
             raise PermanentError(f"expected EvaluateGate on {delivery.subject}, not {type(command).__name__}")
         if not await self._wanted(command):
             log.info("drops a gate nobody waits for", task=command.key, command_id=command.command_id)
             return
-        sha, results = await self._look(command)
+        try:
+            sha, results = await self._look(command)
+        except PermanentError as error:
+            log.error("gate not looked at", task=command.key, command_id=command.command_id, error=str(error))  # noqa: TRY400 # told to people with its reason
+            sha, results = command.sha, (failed(next(iter(command.checks), ""), str(error)),)
         await self._events.publish(self._answer(command, sha, results))
 
     async def _wanted(self, command: EvaluateGate) -> bool:
