@@ -11,6 +11,8 @@ class Head(Struct, frozen=True):
     type: str
     subtype: str = ""
     session_id: str = ""
+    claude_code_version: str = ""
+    """Told when a session begins."""
 
 
 class TokenCount(Struct, frozen=True):

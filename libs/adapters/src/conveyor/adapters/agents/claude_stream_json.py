@@ -18,15 +18,18 @@ from conveyor.adapters.agents.report import ERROR_CHARS, SUMMARY_CHARS, AgentRep
 from conveyor.adapters.agents.troubles import HOPELESS, PASSING, of_status
 from conveyor.contracts.outcomes import OutcomeReason, Usage
 
+_SESSION_TOTALS = (2, 1, 285)
 _WORKING = frozenset({"assistant", "user"})
 T = TypeVar("T")
 
 
 class ClaudeStreamJson:
-    """A Parser; see there. A resumed session's cost counts this run alone where Claude tells it apart (2.1.285)."""
+    """A Parser; see there. A result tells this run's cost up to 2.1.270, the session's from 2.1.285, later both."""
 
     def __init__(self) -> None:
         self._session_id = ""
+        self._version = ""
+        self._tells_session = False
         self._bad_lines = 0
         self._result: ResultLine | None = None
         self._goes_on = False
@@ -43,6 +46,7 @@ class ClaudeStreamJson:
         try:
             head = msgspec.json.decode(line, type=Head)
             self._session_id = head.session_id or self._session_id
+            self._version = head.claude_code_version or self._version
             self._take(head, line)
         except (msgspec.DecodeError, UnicodeDecodeError):
             self._bad_lines += 1
@@ -63,6 +67,7 @@ class ClaudeStreamJson:
     def _end(self, result: ResultLine) -> None:
         self._result, self._goes_on = result, False
         since = result.model_usage_since_last_result
+        self._tells_session = since is None and _numbers(self._version) >= _SESSION_TOTALS
         if since is None:
             # Before that field every result told the total of the process so far.
             self._told = [_used(result.modelUsage, result.total_cost_usd)]
@@ -93,6 +98,11 @@ class ClaudeStreamJson:
             output_tokens=sum(used.output_tokens for used in self._told) + sum(count.output_tokens for count in counts),
             cost_usd=sum(used.cost_usd for used in self._told),
         )
+
+    @property
+    def is_session_total(self) -> bool:
+        """Whether the last result told the session's total and not its own share."""
+        return self._tells_session
 
     def result(self) -> AgentReport:
         """Return what is known: by the last result, or, when there is none, by what the provider said last."""
@@ -130,6 +140,11 @@ class ClaudeStreamJson:
         if last.terminal_reason == "api_error" and self._retry and self._retry.error_status is None:
             return OutcomeReason.NETWORK
         return OutcomeReason.AGENT_ERROR
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return a version's numbers; none for one that is not told."""
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
 def _words(last: ResultLine | None) -> str:

@@ -47,6 +47,9 @@ class _Line(Struct, frozen=True):
 class CodexJsonl:
     """A Parser; see there. The tokens are the thread's total: of a resumed session, those of its earlier runs too."""
 
+    is_session_total = True
+    """Measured with 0.169: 1000, 2000, 3000 tokens over three equal runs of one thread."""
+
     def __init__(self) -> None:
         self._session_id = ""
         self._bad_lines = 0

@@ -42,6 +42,9 @@ class _Line(Struct, frozen=True):
 class GeminiStreamJson:
     """A Parser; see there. A run that ends without a result has told its trouble by its exit code and on stderr."""
 
+    is_session_total = False
+    """It tells what this run used."""
+
     def __init__(self) -> None:
         self._session_id = ""
         self._bad_lines = 0

@@ -70,6 +70,9 @@ class _Line(Struct, frozen=True):
 class OpencodeJson:
     """A Parser; see there."""
 
+    is_session_total = False
+    """It tells what this run used."""
+
     def __init__(self) -> None:
         self._session_id = ""
         self._bad_lines = 0

@@ -52,5 +52,9 @@ class Parser(Protocol):
     def usage(self) -> Usage:
         """What the run used so far."""
 
+    @property
+    def is_session_total(self) -> bool:
+        """Whether `usage` counts a resumed session's earlier runs too."""
+
     def result(self) -> AgentReport:
         """Return what the output says so far; may be asked more than once."""

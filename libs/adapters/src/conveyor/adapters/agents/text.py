@@ -17,6 +17,9 @@ _FACTORS = {"": 1, "k": 1_000, "m": 1_000_000}
 class PlainText:
     """A Parser; see there. It says `ok` only when the output ends in a provider's error, whatever the exit code."""
 
+    is_session_total = False
+    """It tells what this run used."""
+
     def __init__(self) -> None:
         self._tail: deque[bytes] = deque()
         self._size = 0
