@@ -6,8 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from conveyor.contracts.outcomes import Outcome, OutcomeKind, OutcomeReason, Usage
+from conveyor.contracts.spending import together
 from conveyor.runner.core.breaker import Breaker, admit, after
-from conveyor.runner.core.money import Price, cost_usd, own_share, spent_budget, together
+from conveyor.runner.core.money import Price, cost_usd, own_share, spent_budget
 from conveyor.runner.core.repetition import Repetition
 from conveyor.runner.core.version import is_older
 

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,13 @@ from conveyor.runner.process import Stop
 from conveyor.runner.sandbox import Ability, Hideout, Sandbox, SandboxSettings, check
 from conveyor.runner.workspace import Workspaces
 from tests.unit.runner.forge import BRANCH, Forge, plain_git, publish, request_for
-from tests.unit.runner.inside import MODES, Inside, needs_bubblewrap
+from tests.unit.runner.inside import MODES, PATH, Inside, needs_bubblewrap
+
+
+def person(script: str, where: Path) -> None:
+    """Run a shell script as somebody with a name, outside."""
+    names = {f"GIT_{who}_{what}": "p@x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    subprocess.run(["/bin/sh", "-ec", script], cwd=where, env={"PATH": PATH, **names}, check=True)
 
 
 def there(paths: list[Path]) -> list[Path]:
@@ -163,6 +170,38 @@ async def test_a_wrecked_repository_costs_its_own_commits_alone(
     await publish(workspaces, workspace)
     assert {"a.txt", "b.txt"} <= set(forge.files(BRANCH))
     forge.git("fsck", "--full", cwd=workspace.mirror)
+
+
+_TRAP = """
+mkdir -p {at}; cd {at}; git init -q; echo '* filter=evil' > .gitattributes
+echo a > a.txt; git add .; git commit -qm nested
+for key in filter.evil.clean filter.evil.smudge filter.evil.process core.fsmonitor core.sshCommand diff.external
+do git config $key "touch {pwned}; cat"; done
+git config core.hooksPath "$PWD/hooks"; cd "$OLDPWD"
+"""
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("how", ["", "git add sub 2>/dev/null", "git add sub 2>/dev/null; git commit -qm sub"])
+async def test_a_repository_within_is_no_trap_for_our_git(
+    root: Path, forge: Forge, workspaces: Workspaces, mode: str, how: str
+) -> None:
+    """Our git looks into submodules, and would run what their configuration names, outside of the walls."""
+    workspace = await workspaces.prepare(request_for(forge))
+    pwned = root.parent / "pwned"
+    inside = Inside(root, SandboxSettings(mode=mode))  # type: ignore[arg-type] # a test's table
+    trap = _TRAP.format(at="sub", pwned=pwned)
+    ruse = "echo b > sub/a.txt; touch -d 2020-01-01 sub/a.txt; chmod 100 sub"
+    await inside.shell(workspace, f"{trap}{how}\nrm -f {pwned}; {ruse}")
+    assert not pwned.exists()
+    await publish(workspaces, workspace)
+    await workspaces.prepare(request_for(forge))
+    # What a run that was cut off leaves in the worktree is no trap for the next one either.
+    person(_TRAP.format(at="sub", pwned=pwned), workspace.path)
+    pwned.unlink(missing_ok=True)
+    (workspace.path / "sub" / "a.txt").write_text("c")
+    await workspaces.prepare(request_for(forge))
+    assert not pwned.exists()
 
 
 @needs_bubblewrap

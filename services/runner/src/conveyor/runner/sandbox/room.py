@@ -21,6 +21,7 @@ from conveyor.runner.sandbox.report import report
 from conveyor.runner.sandbox.settings import SandboxSettings
 from conveyor.runner.sandbox.watch import Allowance, watch
 from conveyor.runner.workspace import Git, Workspace
+from conveyor.runner.workspace.nested import unnest
 from conveyor.runner.workspace.places import safe_name
 from conveyor.servicekit import logs
 
@@ -94,16 +95,24 @@ class Sandbox:
         """
         async with AsyncExitStack() as stack:
             exchange = await opened.take_from_target(self._git, stay.workspace, self._settings.from_target)
-            stack.push_async_callback(opened.give_back, self._git, stay.workspace, exchange)
             group = self._group(stay, stack)
             folder = self._folder(stay, stack)
-            made = await self._walls(stay, folder, exchange.added, stack) if self._has_walls else None
+            own = OwnGit(self._git, stay.workspace, folder) if self._has_walls else None
+            made = await self._walls(stay, folder, await own.make(exchange.added), stack) if own else None
+            stack.push_async_callback(self._leave, stay, exchange, own)
             yield Room(
                 shell=Shell(wrapper=profile.arguments(made) if made else (), limits=self._limits(group), cgroup=group),
                 prefix=made.bridge if made else (),
                 env=profile.proxy_variables(made) if made else {},
                 guard=partial(watch, self._allowance(stay, folder, group), stay.switch),
             )
+
+    async def _leave(self, stay: Stay, exchange: opened.Exchange, own: OwnGit | None) -> None:
+        """Make the worktree the runner's again; in this order, and no further than a step that fails."""
+        await asyncio.to_thread(unnest, stay.workspace.path)
+        if own and (why := await take_home(own)):
+            stay.say(why)
+        await opened.give_back(self._git, stay.workspace, exchange)
 
     def _folder(self, stay: Stay, stack: AsyncExitStack) -> Path:
         folder = self._root / "rooms" / safe_name(stay.run_id)
@@ -148,17 +157,7 @@ class Sandbox:
     def _controllers(self) -> frozenset[str]:
         return self._ability.cgroups.controllers if self._ability.cgroups else frozenset()
 
-    async def _walls(
-        self, stay: Stay, folder: Path, excluded: tuple[str, ...], stack: AsyncExitStack
-    ) -> profile.Profile:
-        own = OwnGit(self._git, stay.workspace, folder)
-        git = await own.make(excluded)
-
-        async def bring_home() -> None:
-            if why := await take_home(own):
-                stay.say(why)
-
-        stack.push_async_callback(bring_home)
+    async def _walls(self, stay: Stay, folder: Path, git: profile.PrivateGit, stack: AsyncExitStack) -> profile.Profile:
         users = _users(folder, stay.home)
         hosts = self._settings.network == "hosts"
         return profile.Profile(

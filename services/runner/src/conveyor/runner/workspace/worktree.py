@@ -13,6 +13,7 @@ from conveyor.contracts.errors import PermanentError
 from conveyor.runner.workspace.git import Git, GitError
 from conveyor.runner.workspace.leftovers import clear_leftovers
 from conveyor.runner.workspace.mirror import Mirror
+from conveyor.runner.workspace.nested import unnest
 from conveyor.runner.workspace.places import Request, Workspace, worktree_path
 from conveyor.runner.workspace.update import bring_in
 
@@ -82,6 +83,7 @@ async def _reset(git: Git, workspace: Workspace) -> None:
         raise OSError(f"{path} is no worktree of {workspace.mirror}")
     clear_leftovers(workspace)
     _relink(workspace)
+    await asyncio.to_thread(unnest, path)
     reference = f"refs/heads/{workspace.request.branch}"
     await git.work(git_dir, path, "update-ref", "--no-deref", reference, workspace.base)
     await git.work(git_dir, path, "symbolic-ref", "HEAD", reference)
