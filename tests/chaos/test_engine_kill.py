@@ -14,7 +14,7 @@ from conveyor.servicekit.nats_process import NatsProcess
 from tests.rigs import stand_in_runner
 from tests.rigs.chaos import PIPELINE, SOON, watching
 from tests.rigs.engine_process import BusProxy, EngineProcess, HttpProxy, Moment, Trap
-from tests.rigs.house import House, open_house
+from tests.rigs.house import REPO, House, open_house
 from tests.rigs.stand_in_runner import RATE_LIMITED, Play
 from tests.rigs.story import Story, story_of
 
@@ -63,6 +63,16 @@ CALLS = {
     "the pull request is merged": ("gitea", r"^POST .*/merge"),
 }
 LOOPS = ("decide", "relay", "gates", "forge", "tracker", "notify", "merge", "tasks")
+QUEUE = {
+    "the update is noted": ("bus", r"^\$KV\.effects\.merge", 1),
+    "the branch is brought up to date": ("gitea", r"^POST .*/update", 1),
+    "the new head is told": ("bus", r"^event\..*\.branch_pushed ", 1),
+    "the new head is pinned": ("bus", r"^\$KV\.effects\.merge", 2),
+    "CI is read": ("gitea", r"^GET .*/status", 1),
+    "the pull request is merged": ("gitea", r"^POST .*/merge", 1),
+    "the merge is reported": ("bus", STEPS["the merge is reported"], 1),
+}
+"""What happens in the merge queue to a branch whose target has moved, in a repository with CI."""
 LATER = {"the transition is committed": (4, 8, 10), "the status is ordered": (2,), "the gate answers": (2, 3)}
 """The same step again, further on in the task's life."""
 MOMENTS = [
@@ -70,13 +80,20 @@ MOMENTS = [
     *(Moment(name, when, pattern) for name, pattern in STEPS.items() for when in ("before", "after")),
     *(Moment(name, when, pattern, place) for name, (place, pattern) in CALLS.items() for when in ("before", "after")),
     *(
-        Moment(f"{name} for time {nth}", when, STEPS[name], nth=nth)
+        pytest.param(moment, marks=pytest.mark.slow, id=str(moment))
         for name, times in LATER.items()
         for nth in times
         for when in ("before", "after")
+        for moment in (Moment(f"{name} for time {nth}", when, STEPS[name], nth=nth),)
     ),
 ]
-_undisturbed: list[Story] = []
+QUEUE_MOMENTS = [
+    Moment(name, when, pattern, place, nth)
+    for name, (place, pattern, nth) in QUEUE.items()
+    for when in ("before", "after")
+]
+_undisturbed: dict[bool, Story] = {}
+"""By whether the target branch moves before the merge."""
 
 
 @asynccontextmanager
@@ -103,16 +120,24 @@ async def _start_again(trap: Trap, engine: EngineProcess) -> None:
     engine.start_again()
 
 
-async def carry(house: House, moment: Moment | None, eventually: Eventually) -> Story:
-    """Do what people do with one issue until its task is over and nothing moves any more."""
+async def carry(house: House, moment: Moment | None, eventually: Eventually, *, moves: bool = False) -> Story:
+    """Do what people do with one issue until its task is over and nothing moves any more.
+
+    `moves`: the repository has CI, and somebody else's work lands on its target branch meanwhile.
+    """
     issue = house.issue()
     key = house.plane.key_of(issue)
+    if moves:
+        house.gitea.enable_ci(REPO)
+        house.change_project(ci=True)
 
     async with stand_in_runner.running(house) as runner, watched_engine(house) as trap, watching(house) as seen:
         runner.will("analyst", Play(outcome=RATE_LIMITED))
         trap.set(moment)
         await house.start(issue)
         await eventually(lambda: seen.get(key) is Waiting.PERSON, timeout_s=20)
+        if moves:
+            await house.gitea.push(REPO, "main", {"coffee.py": "black"})
         await house.judge(issue, ":approved:")
         await eventually(lambda: seen.get(key) is Waiting.NOTHING, timeout_s=20)
         await eventually(house.is_quiet, timeout_s=20)
@@ -120,19 +145,19 @@ async def carry(house: House, moment: Moment | None, eventually: Eventually) -> 
         return await story_of(house, key)
 
 
-@pytest.fixture
-async def undisturbed(bus: Bus, nats: NatsProcess, tmp_path: Path, eventually: Eventually) -> Story:
-    """How the work ends when nobody is killed; found out once."""
-    if not _undisturbed:
-        (tmp_path / "undisturbed").mkdir()
-        async with open_house(bus, nats.url, tmp_path / "undisturbed", PIPELINE) as house:
-            _undisturbed.append(await carry(house, None, eventually))
-    return _undisturbed[0]
+async def undisturbed(house: House, eventually: Eventually, *, moves: bool = False) -> Story:
+    """How the work ends when nobody is killed; found out once, in a house of its own on the same bus."""
+    if moves not in _undisturbed:
+        folder = house.folder / "undisturbed"
+        folder.mkdir()
+        async with open_house(house.bus, house.nats_url, folder, PIPELINE) as quiet:
+            _undisturbed[moves] = await carry(quiet, None, eventually, moves=moves)
+    return _undisturbed[moves]
 
 
 @pytest.fixture
-async def house(undisturbed: Story, bus: Bus, nats: NatsProcess, tmp_path: Path) -> AsyncIterator[House]:
-    """A house of its own on the same bus, whose next issue has another key than the undisturbed one."""
+async def house(bus: Bus, nats: NatsProcess, tmp_path: Path) -> AsyncIterator[House]:
+    """A house whose next issue has another key than the undisturbed one on the same bus."""
     async with open_house(bus, nats.url, tmp_path, PIPELINE) as house:
         house.issue("Has the key of the undisturbed one")
         yield house
@@ -140,6 +165,16 @@ async def house(undisturbed: Story, bus: Bus, nats: NatsProcess, tmp_path: Path)
 
 @pytest.mark.behaviour("SE-2", "SE-4", "SE-16", "SE-17", "SE-21")
 @pytest.mark.parametrize("moment", MOMENTS, ids=str)
-async def test_killed(moment: Moment, house: House, undisturbed: Story, eventually: Eventually) -> None:
+async def test_killed(moment: Moment, house: House, eventually: Eventually) -> None:
     """Whatever the engine was about to do or had just done, its successor ends the work as if nothing had happened."""
-    assert await carry(house, moment, eventually) == undisturbed
+    expected = await undisturbed(house, eventually)
+    assert await carry(house, moment, eventually) == expected
+
+
+@pytest.mark.behaviour("SE-16", "SE-17")
+@pytest.mark.parametrize("moment", QUEUE_MOMENTS, ids=str)
+async def test_killed_at_the_head_of_the_merge_queue(moment: Moment, house: House, eventually: Eventually) -> None:
+    """A branch brought up to date is so once, and what is merged is that very commit, whoever dies in between."""
+    expected = await undisturbed(house, eventually, moves=True)
+    assert "BranchPushed" in expected.events
+    assert await carry(house, moment, eventually, moves=True) == expected
