@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from conveyor.contracts import streams
 from conveyor.contracts.outcomes import OutcomeKind, OutcomeReason, Usage
+from conveyor.contracts.spending import Spent
 from conveyor.runner.core.agent import Agent
 from conveyor.runner.core.money import Price
 from conveyor.runner.sandbox import SandboxSettings
 from conveyor.runner.settings import Settings
-from conveyor.runner.spend import Spent
 from conveyor.servicekit.bus import Bucket
 from tests.scenarios.runner.rig import Eventually, Rig, running
 

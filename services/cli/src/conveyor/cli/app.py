@@ -13,7 +13,7 @@ from conveyor.cli import session
 from conveyor.cli.demo import command as demo_command
 from conveyor.cli.doctor import command as doctor_command
 from conveyor.cli.exits import EPILOG
-from conveyor.cli.operate import burying, looking, pipelines, reading, reconciling, releasing, speaking
+from conveyor.cli.operate import burying, looking, pipelines, reading, reconciling, releasing, speaking, spending
 from conveyor.cli.outside import Forge, Outside, Tracker
 from conveyor.cli.settings import DEFAULT_CONFIG
 from conveyor.cli.setup import command as configuring
@@ -61,6 +61,7 @@ def build() -> typer.Typer:
         burying,
         reconciling,
         releasing,
+        spending,
         pipelines,
     ):
         room.add_to(app)

@@ -6,12 +6,12 @@ from msgspec.structs import replace
 from conveyor.contracts.commands import StartRun
 from conveyor.contracts.errors import PermanentError, TransientError
 from conveyor.contracts.outcomes import Outcome, OutcomeKind, OutcomeReason, Usage
+from conveyor.contracts.spending import day_of
 from conveyor.runner.assignment import Assignment, Means, ended
 from conveyor.runner.core.money import spent_budget
 from conveyor.runner.core.plan import docs_dir, with_conflicts
 from conveyor.runner.evidence import clear
 from conveyor.runner.prompts import override_path, prompt_for
-from conveyor.runner.spend import day_of
 from conveyor.runner.workspace import Request, Workspace
 from conveyor.servicekit.backoff import delays, retry
 

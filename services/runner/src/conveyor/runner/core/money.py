@@ -37,15 +37,6 @@ def own_share(told: Usage, before: Usage, *, is_session_total: bool) -> Usage:
     )
 
 
-def together(one: Usage, other: Usage) -> Usage:
-    """Return the sum of two."""
-    return Usage(
-        input_tokens=one.input_tokens + other.input_tokens,
-        output_tokens=one.output_tokens + other.output_tokens,
-        cost_usd=round(one.cost_usd + other.cost_usd, 6),
-    )
-
-
 def spent_budget(spent_usd: float, step_usd: float, budgets: Mapping[str, float]) -> str:
     """Return which budget is spent, or would be with another step like the last one; empty when none."""
     for name, limit in sorted(budgets.items(), key=lambda budget: budget[1]):
