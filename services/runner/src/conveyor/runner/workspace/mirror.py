@@ -16,6 +16,8 @@ _CONFIG = """[core]
 \tfetch = +refs/heads/*:refs/remotes/origin/*
 """
 _EXCLUDED = ".conveyor/\n"
+_SEARCHED = ".conveyor/"
+"""Where a repository keeps prompts and hooks of its own."""
 
 
 class Mirror:
@@ -26,6 +28,8 @@ class Mirror:
         self.path = path
         self.url = url
         self.lock = asyncio.Lock()
+        self._fetches = 0
+        self._listed: dict[str, frozenset[str]] = {}
 
     async def fetch(self) -> None:
         """Bring the mirror up to date. TransientError when the forge cannot be reached, GitError when it refuses."""
@@ -59,14 +63,37 @@ class Mirror:
 
     async def read(self, branch: str, file: str) -> str | None:
         """Return a file as it is on a branch of the forge; None when it is not there."""
+        if file.startswith(_SEARCHED) and file not in await self._searched(branch):
+            return None
         try:
             return await self._git.run(self.path, "show", f"refs/remotes/origin/{branch}:{file}")
         except GitError:
             return None
 
+    async def _searched(self, branch: str) -> frozenset[str]:
+        """Return what our folder holds on a branch, listed once a fetch: each run asks for what is seldom there."""
+        fetches = self._fetches
+        known = self._listed.get(branch)
+        if known is not None:
+            return known
+        try:
+            names = await self._git.run(
+                self.path, "ls-tree", "-r", "-z", "--name-only", f"refs/remotes/origin/{branch}", _SEARCHED
+            )
+        except GitError:
+            names = ""
+        listed = frozenset(names.split("\0"))
+        if fetches == self._fetches:  # else it may be older than what was fetched meanwhile
+            self._listed[branch] = listed
+        return listed
+
     async def _fetch(self) -> None:
         self.settle()
-        await self._git.talk(self.path, self.url, "fetch", "--prune", "--no-tags", "--force", "origin")
+        try:
+            await self._git.talk(self.path, self.url, "fetch", "--prune", "--no-tags", "--force", "origin")
+        finally:
+            self._fetches += 1
+            self._listed.clear()
 
     async def _make(self) -> None:
         """Make it from nothing; worktrees that hung on the old one are found broken and made anew."""

@@ -39,8 +39,8 @@ async def commit(git: Git, workspace: Workspace, message: str) -> str:
 
 async def has_changed(git: Git, workspace: Workspace, head: str) -> bool:
     """Whether a commit holds another tree than the run began with."""
-    before = await git.run(workspace.mirror, "rev-parse", f"{workspace.base}^{{tree}}")
-    return before != await git.run(workspace.mirror, "rev-parse", f"{head}^{{tree}}")
+    trees = await git.run(workspace.mirror, "rev-parse", f"{workspace.base}^{{tree}}", f"{head}^{{tree}}")
+    return len(set(trees.splitlines())) > 1
 
 
 async def push(git: Git, mirror: Mirror, workspace: Workspace, head: str) -> str:
