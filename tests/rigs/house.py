@@ -45,6 +45,8 @@ class House:
     folder: Path
     pipeline: str = ""
     """The text of the pipeline that rules the project's tasks; empty: the one that ships."""
+    notify: dict[str, Any] = field(default_factory=dict)
+    """The table `[notify]`; empty: people are told in the log."""
     project: Project = field(init=False)
 
     def __post_init__(self) -> None:
@@ -76,6 +78,7 @@ class House:
             },
             "gitea": {"url": gitea_url or self.gitea.url, "token": self.gitea.create_token(FORGE_BOT)},
             "engine": engine,
+            "notify": self.notify,
             "project": [msgspec.to_builtins(self.project)],
         }
         if self.pipeline:

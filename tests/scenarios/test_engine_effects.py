@@ -15,7 +15,7 @@ from conveyor.servicekit.nats_process import NatsProcess
 from tests.rigs import services, stand_in_runner
 from tests.rigs.house import KEY, open_house
 from tests.rigs.stage import SOON, Stage, open_stage
-from tests.rigs.stand_in_runner import Play
+from tests.rigs.stand_in_runner import Play, front_matter
 from tests.rigs.web_end import web_end
 
 Eventually = Callable[..., Awaitable[Any]]
@@ -125,3 +125,22 @@ async def test_a_gate_that_cannot_be_looked_at_is_told_and_a_retry_looks_again(
         await operate(stage, OperatorAction.RETRY)
         await stage.reaches(DONE)
         assert [run.role for run in stage.runner.taken] == ["developer", "deployer"], "nobody's work was at fault"
+
+
+@pytest.mark.behaviour("SE-20", "SE-21")
+async def test_a_chat_that_hangs_holds_up_neither_the_task_nor_the_tracker(
+    bus: Bus, nats: NatsProcess, tmp_path: Path, eventually: Eventually
+) -> None:
+    async with web_end() as chat, alone(bus, nats.url, tmp_path) as stage:
+        stage.house.notify = {"webhook_url": chat.url}
+        chat.hang()
+        stage.runner.will("deployer", Play({"14-deploy-log.md": front_matter("status: FAILED")}))
+        async with services.engine(stage.house, **SOON):
+            await stage.house.start(stage.house.issue())
+            await eventually(lambda: stage.house.status() == "Blocked", timeout_s=20)
+            assert not chat.asked
+            chat.go_on()
+            await eventually(stage.house.is_quiet, timeout_s=20)
+        alerts = [body for _, body in chat.asked if "Blocked" in body]
+        assert len(alerts) == 1
+        assert f"/browse/{KEY}/" in alerts[0]

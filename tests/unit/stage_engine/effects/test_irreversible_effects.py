@@ -153,6 +153,22 @@ async def test_an_owner_whose_lease_was_seized_stops(bus: Bus, eventually: Event
         await first
 
 
+@pytest.mark.behaviour("SE-17")
+async def test_what_an_operator_released_is_done_by_the_next_and_not_by_who_hung(
+    bus: Bus, eventually: Eventually
+) -> None:
+    hangs, other = Owner(bus, "hangs"), Owner(bus, "other")
+    command = DeleteBranch(**HEAD, branch=BRANCH)
+    first = asyncio.ensure_future(hangs.effect(command, task()))
+    await eventually(lambda: hangs.begun)
+    await Lease(Bucket(bus, LEASES), "repository.acme.shop", owner="operator", ttl_s=1).seize()
+    other.may_end.set()
+    assert await other.effect(command, task()) == {"by": "other"}
+    with pytest.raises(TransientError, match="taken over"):
+        await first
+    assert (hangs.begun, hangs.may_end.is_set()) == (1, False), "it was stopped before it had done anything"
+
+
 async def _held(bus: Bus) -> Any:
     return await Bucket(bus, LEASES).get("repository.acme.shop")
 

@@ -89,6 +89,11 @@ def effects_on(target: str) -> str:
     return f"command.effect.{target}.>"
 
 
+def effects_of(target: str, project: str) -> str:
+    """Every effect command of one project for one target."""
+    return f"command.effect.{target}.{project}.>"
+
+
 def log(project: str, key: str, run_id: str) -> str:
     """Where a run's output goes, chunk by chunk."""
     return f"log.{project}.{key}.{run_id}"

@@ -47,6 +47,7 @@ from conveyor.servicekit.health import Health, health_server
 from conveyor.servicekit.lifecycle import Service
 from conveyor.servicekit.metrics import Metrics
 from conveyor.servicekit.sections import pipelines_of
+from conveyor.stage_engine.effects import lanes
 from conveyor.stage_engine.effects.dependencies import DependencyEffects, RunEffects
 from conveyor.stage_engine.effects.forge import BranchEffects
 from conveyor.stage_engine.effects.merging import MergeEffect, Yard
@@ -126,7 +127,7 @@ class Engine:
                 ground = Ground(self._forge, self._probe, SYSTEM_CLOCK, engine.mergeable_deadline_s)
                 gates = GateWorker(self._events, self._tasks, self._projects, ground)
                 spec = self._spec(streams.COMMANDS, "gates", subjects.gates())
-                self._consume(spec, gates, engine.gates_at_once, _command_lane)
+                self._consume(spec, gates, engine.gates_at_once, lanes.of_command)
             case _:
                 for target, effects in self._effects().items():
                     self._run_effects(target, effects)
@@ -134,27 +135,19 @@ class Engine:
     def _run_effects(self, target: str, effects: dict[type, Effect]) -> None:
         handler: Handler = EffectWorker(self._events, self._tasks, SYSTEM_CLOCK, effects)
         spec = self._spec(streams.COMMANDS, target, subjects.effects_on(target))
-        at_once, lane = self._settings.engine.effects_at_once, _effects_of_task
+        at_once, lane = self._settings.engine.effects_at_once, lanes.of_task
+        merges = lanes.MergeLanes(self._projects)
         match target:
             case "tracker":  # what people read keeps its order; the others look at the task as it is now
-                handler = InOrder(self._bus, spec, _effects_of_task, handler)
+                handler = InOrder(self._bus, spec, lanes.of_task, handler)
             case "merge":
-                handler = InOrder(self._bus, spec, self._merges_beside, handler)
-                at_once, lane = WAITING_AT_ONCE, self._repository_lane
+                handler = InOrder(self._bus, spec, merges.beside, handler)
+                at_once, lane = WAITING_AT_ONCE, merges.lane
             case "notify" | "health":
-                at_once, lane = WAITING_AT_ONCE, _command_lane
+                at_once, lane = WAITING_AT_ONCE, lanes.of_command
             case _:
                 pass
         self._consume(spec, handler, at_once, lane)
-
-    def _repository_lane(self, delivery: Delivery) -> str:
-        """One lane a repository: merges into it come one after the other, whichever project they belong to."""
-        return self._projects.project(delivery.subject.split(".")[3]).repository.casefold()
-
-    def _merges_beside(self, delivery: Delivery) -> tuple[str, ...]:
-        """Every merge that shares the repository's queue with this one."""
-        sharing = self._projects.sharing(delivery.subject.split(".")[3])
-        return tuple(f"{subjects.effects_on('merge').removesuffix('>')}{project.name}.>" for project in sharing)
 
     def _spec(self, stream: streams.StreamSpec, loop: str, subject: str) -> ConsumerSpec:
         ack_wait_s = self._settings.engine.ack_wait_s
@@ -209,12 +202,3 @@ class Engine:
 
 def _task_lane(delivery: Delivery) -> str:
     return "/".join(subjects.address_of(delivery.subject))
-
-
-def _command_lane(delivery: Delivery) -> str:
-    return delivery.subject
-
-
-def _effects_of_task(delivery: Delivery) -> str:
-    """Every effect of one task on one target: `command.effect.<target>.<project>.<key>.<id>`."""
-    return delivery.subject.rpartition(".")[0] + ".>"
