@@ -30,6 +30,11 @@ def issue_deleted(issue_id: str) -> str:
     return event_id(PLANE, issue_id, "deleted", "", None)
 
 
+def issue_vanished(issue_id: str, since: datetime) -> str:
+    """Name the end of an issue that can no longer be read, by the life of the task it ended: an issue may come back."""
+    return event_id(PLANE, issue_id, "vanished", "", since)
+
+
 def issue_edited(issue_id: str, field: str, value: str, at: datetime) -> str:
     """Name a change of any other field of an issue."""
     return event_id(PLANE, issue_id, field, digest(value), at)
@@ -69,6 +74,16 @@ def pull_request_merged(repository: str, number: int, merge_sha: str) -> str:
 def pull_request_changed(repository: str, number: int, action: str, head_sha: str, at: datetime) -> str:
     """Name any other change of a pull request by its head and the time the forge gives."""
     return event_id(GITEA, f"{repository}#{number}", action, head_sha, at)
+
+
+def pull_request_missed(repository: str, number: int, action: str, head_sha: str) -> str:
+    """Name a state of a pull request that the task does not show; polls tell no time of the change."""
+    return event_id(GITEA, f"{repository}#{number}", f"missed:{action}", head_sha, None)
+
+
+def review_missed(repository: str, number: int, review: str, said: tuple[str, str, str]) -> str:
+    """Name a review by (reviewer, commit, text) that the task does not show; polls tell no time of it."""
+    return event_id(GITEA, f"{repository}#{number}", f"missed:review:{review}", digest(*said), None)
 
 
 def review_submitted(repository: str, number: int, review: str, said: tuple[str, str, str], at: datetime) -> str:

@@ -83,6 +83,8 @@ class PullRequest(Struct, frozen=True, kw_only=True):
     merge_sha: str = ""
     mergeable: bool = False
     """The forge's own word; false also means "still checking" (docs/protocols.md, Gitea)."""
+    closed_at: datetime | None = None
+    """When it was closed or merged; None while it is open, and where the forge does not say."""
 
 
 class Review(Struct, frozen=True, kw_only=True):

@@ -1,6 +1,6 @@
 """What the reconciler counts: passes, what they cost, and what webhooks had lost."""
 
-from conveyor.reconciler.handlers import Report
+from conveyor.reconciler.report import Report
 from conveyor.servicekit.metrics import Metrics
 
 

@@ -5,7 +5,15 @@ from datetime import datetime
 from typing import Protocol
 
 from conveyor.contracts.events import AnyEvent
-from conveyor.contracts.observed import CiStatus, PullRequest, StateChange, TrackerIssue, TrackerState
+from conveyor.contracts.observed import (
+    CiStatus,
+    PullRequest,
+    Review,
+    StateChange,
+    TrackerComment,
+    TrackerIssue,
+    TrackerState,
+)
 from conveyor.contracts.transition import TaskRecord
 
 
@@ -27,6 +35,15 @@ class Tracker(Protocol):
     async def last_move(self, project_id: str, issue_id: str) -> StateChange | None:
         """Return the latest change of an issue's state; None when it never moved."""
 
+    async def issue(self, project_id: str, issue_id: str) -> TrackerIssue | None:
+        """Return an issue as it is now; None when it was deleted or archived."""
+
+    async def comments(self, project_id: str, issue_id: str) -> tuple[TrackerComment, ...]:
+        """Return an issue's comments, oldest first."""
+
+    async def relations(self, project_id: str, issue_id: str) -> tuple[str, ...]:
+        """Return the ids of the issues that block this one."""
+
 
 class Forge(Protocol):
     """The forge, read only. TransientError while it cannot be asked, PermanentError when it refuses."""
@@ -39,6 +56,15 @@ class Forge(Protocol):
 
     async def pull_request(self, repo: str, number: int) -> PullRequest | None:
         """Return a pull request; None when there is none."""
+
+    async def me(self) -> str:
+        """Return our own login."""
+
+    async def find_pull_request(self, repo: str, branch: str, base: str) -> PullRequest | None:
+        """Return the open pull request from a branch into a base; None when there is none."""
+
+    async def reviews(self, repo: str, number: int) -> tuple[Review, ...]:
+        """Return the reviews of a pull request, oldest first."""
 
 
 class Stored(Protocol):
@@ -64,11 +90,22 @@ class StoredTask(Protocol):
         """The revision."""
 
 
+class StoredRevision(Protocol):
+    """One revision of a task."""
+
+    @property
+    def record(self) -> TaskRecord:
+        """The revision."""
+
+
 class Tasks(Protocol):
     """The tasks as they are now."""
 
     async def all(self, project: str | None = None) -> Sequence[StoredTask]:
         """Return the latest revision of every task of a project."""
+
+    async def history(self, project: str, key: str) -> Sequence[StoredRevision]:
+        """Return every revision of a task, oldest first."""
 
 
 class Entry(Protocol):
@@ -87,3 +124,10 @@ class Notes(Protocol):
 
     async def put(self, key: str, value: bytes) -> object:
         """Write it down, over what stood there."""
+
+
+class Messenger(Protocol):
+    """Somebody who tells people. TransientError or PermanentError when it could not."""
+
+    async def __call__(self, text: str, key: str) -> None:
+        """Send one sentence about one issue."""

@@ -1,9 +1,14 @@
 """What the reconciler is configured with: its own section and those it shares with other services."""
 
-from msgspec import Struct
+from typing import Annotated
+
+from msgspec import Meta, Struct, field
 
 from conveyor.contracts.project import Project
 from conveyor.servicekit.sections import GiteaSettings, HttpSettings, LogSettings, NatsSettings, PlaneSettings, Section
+
+Seconds = Annotated[float, Meta(gt=0)]
+Duration = Annotated[float, Meta(ge=0)]
 
 
 class ReconcilerSettings(Section, frozen=True, kw_only=True):
@@ -15,13 +20,24 @@ class ReconcilerSettings(Section, frozen=True, kw_only=True):
     """Whether the tracker is swept."""
     forge: bool = True
     """Whether the forge is asked about tasks that wait on it."""
-    interval_s: float = 120.0
+    stalls: bool = True
+    """Whether tasks that stand still are nudged."""
+    blocked_guard: bool = True
+    """Whether the tracker is asked before a nudge, so that what waits for a person or for time is left alone."""
+    announce: bool = True
+    """Whether people are told of repairs; the log tells them all the same."""
+    comments: bool = True
+    """Whether verdicts and answers in comments are read from the tracker. It shows the author that the writer
+    claimed, which whoever has an API key of the workspace can make up; a webhook tells the true one."""
+    interval_s: Seconds = 120.0
     """From the end of one pass to the start of the next."""
-    grace_s: float = 600.0
+    stage_grace_s: dict[str, Duration] = field(default_factory=dict)
+    """Stage -> how long a task may stand still there before it is nudged; `grace_s` where nothing is said."""
+    grace_s: Duration = 600.0
     """How long a webhook may take before what it would have told counts as lost."""
-    full_every_s: float = 3600.0
+    full_every_s: Duration = 3600.0
     """How often the tracker's whole list is read instead of what changed lately."""
-    lease_s: float = 20.0
+    lease_s: Seconds = 20.0
     """How long a leader that fell silent is waited for before a standby takes over."""
     http: HttpSettings = HttpSettings()
 

@@ -109,4 +109,5 @@ def observed(row: PullRow) -> PullRequest:
         head_sha=row.head.sha,
         merge_sha=(row.merge_commit_sha or "") if row.merged else "",
         mergeable=row.mergeable,
+        closed_at=row.closed_at,
     )

@@ -1,5 +1,7 @@
 """What we read of Gitea's REST answers; unknown fields are ignored."""
 
+from datetime import datetime
+
 from msgspec import Struct
 
 
@@ -62,6 +64,7 @@ class PullRow(Struct, frozen=True):
     merged: bool = False
     merge_commit_sha: str | None = None
     mergeable: bool = False
+    closed_at: datetime | None = None
 
 
 class ReviewRow(Struct, frozen=True):

@@ -1,7 +1,6 @@
 """What the tracker shows and the tasks do not: the events that a lost webhook owed us (RC-2)."""
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Any
 
 from conveyor.contracts import facts_ids
@@ -11,28 +10,36 @@ from conveyor.contracts.events import (
     CloseKind,
     IssueClosed,
     IssueStarted,
-    Origin,
     VerdictGiven,
     VerdictValue,
     Via,
 )
 from conveyor.contracts.spoken import dependencies
-from conveyor.contracts.task import Task
-from conveyor.reconciler.core.look import Meaning, Pass, Sighting, is_suspect, meaning
+from conveyor.reconciler.core.carried import carried
+from conveyor.reconciler.core.look import Meaning, Pass, Sighting, heard_until, is_suspect, is_young, meaning
+from conveyor.reconciler.core.text import missed_comments, missed_edit
 
 
 def diff(view: Pass, sightings: Iterable[Sighting]) -> tuple[AnyEvent, ...]:
-    """Return the events to publish again, at most one an issue; none when tracker and tasks agree.
+    """Return the events to publish again, in the order they happened; none when tracker and tasks agree.
 
     A move of our own account asks nothing of us, and neither does one that the task has already heard, or that was
     made before the task came to where it stands (SE-7).
     """
-    return tuple(event for sighting in sightings if (event := _missed(view, sighting)) is not None)
+    found = [event for seen in sightings if not is_young(view, seen.issue) for event in _missed(view, seen)]
+    return tuple(sorted(found, key=lambda event: event.at))
 
 
-def _missed(view: Pass, seen: Sighting) -> AnyEvent | None:
-    if not is_suspect(view, seen.issue) or not _is_news(view, seen):
-        return None
+def _missed(view: Pass, seen: Sighting) -> list[AnyEvent]:
+    events: list[AnyEvent] = list(missed_comments(view, seen))
+    if edit := missed_edit(view, seen):
+        events.append(edit)
+    if is_suspect(view, seen.issue) and _is_news(view, seen) and (moved := _moved(view, seen)):
+        events.append(moved)
+    return events
+
+
+def _moved(view: Pass, seen: Sighting) -> AnyEvent | None:
     match meaning(view, seen.issue.state_id):
         case Meaning.START:
             return _start(view, seen)
@@ -52,13 +59,7 @@ def _is_news(view: Pass, seen: Sighting) -> bool:
         return task is None
     if move.state_id != seen.issue.state_id or move.actor_id == view.own_user_id:
         return False
-    return task is None or move.at > _heard_until(task)
-
-
-def _heard_until(task: Task) -> datetime:
-    """The latest time whose human acts this task has consumed or outgrown."""
-    times = (task.entered_at, task.last_human_at, task.delivered_at, task.ended_at)
-    return max(at for at in times if at is not None)
+    return task is None or move.at > heard_until(task)
 
 
 def _start(view: Pass, seen: Sighting) -> IssueStarted:
@@ -81,17 +82,10 @@ def _how(view: Pass, seen: Sighting) -> CloseKind:
 
 
 def _carried(view: Pass, seen: Sighting) -> dict[str, Any]:
-    """What every event of ours carries; the move names the fact, an issue created in its status is named by that."""
+    """The move names the fact; an issue created in its status is named by that."""
     at = seen.move.at if seen.move else seen.issue.created_at
     name = facts_ids.issue_moved(seen.issue.issue_id, seen.issue.state_id, at)
     return {
-        "event_id": name,
-        "project": view.project.name,
-        "key": seen.issue.key,
-        "at": at,
-        "received_at": view.now,
-        "source": facts_ids.PLANE,
-        "origin": Origin.RECONCILER,
-        "trace_id": facts_ids.trace_id(name),
+        **carried(view, seen.issue.key, name, at),
         "actor": Actor(actor_id=seen.move.actor_id) if seen.move else None,
     }

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from conveyor.contracts.observed import StateChange, TrackerIssue, TrackerState
+from conveyor.contracts.observed import StateChange, TrackerComment, TrackerIssue, TrackerState
 from conveyor.contracts.project import Project
 from conveyor.contracts.spoken import start_state_id
 from conveyor.contracts.task import CANCELLED, Task, Waiting
@@ -39,13 +39,35 @@ class Pass(Struct, frozen=True, kw_only=True):
     now: datetime
     grace_s: float
     """How long a webhook may take before it counts as lost, in seconds."""
+    since: datetime | None = None
+    """What changed before was looked at by an earlier pass; None when nothing was."""
+    hears_comments: bool = True
+    """Whether comments are read for verdicts and answers."""
 
 
 class Sighting(Struct, frozen=True, kw_only=True):
-    """An issue and its latest move into its present status; None when it was created there."""
+    """An issue, and what was read beside it."""
 
     issue: TrackerIssue
-    move: StateChange | None
+    move: StateChange | None = None
+    """Its latest move into its present status; None when it was created there, or when that is of no interest."""
+    comments: tuple[TrackerComment, ...] = ()
+    """Oldest first; empty too when they were not asked for."""
+    blockers: tuple[str, ...] | None = None
+    """The keys of the issues that block it; None when they were not asked for."""
+
+
+class Wants(Struct, frozen=True, kw_only=True):
+    """What has to be read of one issue before anything can be said; each is a call."""
+
+    move: bool = False
+    comments: bool = False
+    blockers: bool = False
+
+    @property
+    def anything(self) -> bool:
+        """Whether the issue needs a closer look at all."""
+        return self.move or self.comments or self.blockers
 
 
 def meaning(view: Pass, state_id: str) -> Meaning:
@@ -60,9 +82,37 @@ def meaning(view: Pass, state_id: str) -> Meaning:
     return Meaning.CLOSED if state.group in TERMINAL_GROUPS else Meaning.NOTHING
 
 
+def wants(view: Pass, issue: TrackerIssue) -> Wants:
+    """Return what to read of an issue: nothing of one that is in sync or too young, and nothing twice.
+
+    Comments and relations leave no trace but the issue's `updated_at`; its status stands in the list itself.
+    """
+    if is_young(view, issue):
+        return Wants()
+    task = view.tasks.get(issue.key)
+    is_open = task is not None and not task.is_over
+    is_changed = view.since is None or issue.updated_at >= view.since
+    return Wants(
+        move=is_suspect(view, issue),
+        comments=is_open and is_changed and view.hears_comments and task is not None and task.waiting in HEARS_VERDICTS,
+        blockers=is_open and is_changed,
+    )
+
+
+def is_young(view: Pass, issue: TrackerIssue) -> bool:
+    """Whether a webhook may still be on its way, by the issue's own time (RC-2)."""
+    return view.now - issue.updated_at < timedelta(seconds=view.grace_s)
+
+
+def heard_until(task: Task) -> datetime:
+    """Return the latest time whose human acts this task has consumed or outgrown (SE-7)."""
+    times = (task.entered_at, task.last_human_at, task.delivered_at, task.ended_at)
+    return max(at for at in times if at is not None)
+
+
 def is_suspect(view: Pass, issue: TrackerIssue) -> bool:
     """Whether the task does not show what the issue's status asks for; costs nothing, so it is asked first (RC-5)."""
-    if view.now - issue.updated_at < timedelta(seconds=view.grace_s):
+    if is_young(view, issue):
         return False
     task = view.tasks.get(issue.key)
     match meaning(view, issue.state_id):

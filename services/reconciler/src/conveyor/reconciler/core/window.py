@@ -1,6 +1,8 @@
 """How far back a pass has to look: the watermark of one project."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from math import ceil
 
 from msgspec import Struct
 
@@ -14,20 +16,46 @@ class Mark(Struct, frozen=True, kw_only=True):
     full_at: datetime
 
 
+class Rhythm(Struct, frozen=True, kw_only=True):
+    """How often what is looked at, in seconds."""
+
+    interval_s: float
+    """From pass to pass."""
+    full_every_s: float
+    """From whole list to whole list."""
+    reach_s: float
+    """The grace plus a margin for clocks that differ: what was too young to count as lost in the last pass must be
+    seen again in the next."""
+
+
 class Window(Struct, frozen=True, kw_only=True):
     """How much one pass reads: what changed `since`, and what to note down if nothing fails."""
 
     since: datetime
     after: Mark
+    is_full: bool = False
+    changed_since: datetime | None = None
+    """What changed before was looked at closely by an earlier pass; None when none was made."""
 
 
-def window(mark: Mark | None, now: datetime, reach_s: float, full_every_s: float) -> Window:
-    """Return what to read now.
+def due_for_all(marks: Mapping[str, Mark | None], now: datetime, rhythm: Rhythm) -> frozenset[str]:
+    """Return the projects whose whole list this pass reads: new ones, and the most overdue few of the others.
 
-    `reach_s` is the grace plus a margin for clocks that differ: what was too young to count as lost in the last pass
-    must be seen again in this one. The whole list is read at first and every `full_every_s`.
+    A few, so that many projects do not spend the tracker's rate limit in the same minute (RC-9).
     """
-    if mark is None or now - mark.full_at >= timedelta(seconds=full_every_s):
-        return Window(since=EVER, after=Mark(looked_at=now, full_at=now))
-    since = mark.looked_at - timedelta(seconds=reach_s)
-    return Window(since=since, after=Mark(looked_at=now, full_at=mark.full_at))
+    new = [name for name, mark in marks.items() if mark is None]
+    overdue = sorted(
+        (mark.full_at, name)
+        for name, mark in marks.items()
+        if mark is not None and now - mark.full_at >= timedelta(seconds=rhythm.full_every_s)
+    )
+    share = min(1.0, rhythm.interval_s / rhythm.full_every_s) if rhythm.full_every_s > 0 else 1.0
+    return frozenset([*new, *(name for _, name in overdue[: ceil(len(marks) * share)])])
+
+
+def window(mark: Mark | None, now: datetime, rhythm: Rhythm, *, is_full: bool) -> Window:
+    """Return what to read now."""
+    changed_since = mark.looked_at - timedelta(seconds=rhythm.reach_s) if mark else None
+    if mark is None or is_full or changed_since is None:
+        return Window(since=EVER, after=Mark(looked_at=now, full_at=now), is_full=True, changed_since=changed_since)
+    return Window(since=changed_since, after=Mark(looked_at=now, full_at=mark.full_at), changed_since=changed_since)

@@ -3,12 +3,12 @@
 import structlog
 
 from conveyor.contracts import ids, subjects
+from conveyor.contracts.circles import circle_of
 from conveyor.contracts.commands import AnyCommand, CancelRun, CheckDependencies, ReleaseDependents
 from conveyor.contracts.events import DependencyChanged
 from conveyor.contracts.task import Task
 from conveyor.servicekit.bus import Bus, EventLog, TaskStore, ask
 from conveyor.servicekit.clock import Clock
-from conveyor.stage_engine.core.circles import circle_of
 from conveyor.stage_engine.ports import Tracker
 from conveyor.stage_engine.projects import Projects
 from conveyor.stage_engine.telling import header

@@ -1,0 +1,39 @@
+"""What one pass did: for the log, the figures, the console, and the command that makes one pass."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from conveyor.contracts.events import AnyEvent
+
+
+class Report(Struct, kw_only=True):
+    """What one pass did; written down for the console (RC-10)."""
+
+    at: datetime
+    duration_s: float = 0.0
+    calls: int = 0
+    """Calls made to tracker and forge."""
+    listed: int = 0
+    """Issues read from the tracker's lists."""
+    looked: int = 0
+    """Issues and tasks that needed a closer look."""
+    ended: int = 0
+    """Tasks passed over because they have ended."""
+    guarded: int = 0
+    """Tasks that stand still and were left alone because their issue waits for a person or for time (RC-5)."""
+    repaired: int = 0
+    """Events published that nobody had stored before."""
+    by_source: dict[str, int] = {}
+    """The same by source: how much each one loses."""
+    duplicates: int = 0
+    """Events that were there already."""
+    failed: int = 0
+    """Projects, issues and tasks that could not be looked at."""
+    orphans: list[str] = []
+    """Runs, leases and branches that nobody seems to own; told, not touched."""
+    last_repaired: str = ""
+    """The key of the last task that was repaired, in this pass or an earlier one; empty for none yet."""
+    last_repaired_at: datetime | None = None
+    found: list[AnyEvent] = []
+    """What was missing; kept out of what is written down."""

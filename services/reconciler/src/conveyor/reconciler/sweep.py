@@ -1,0 +1,55 @@
+"""What the sweeps share: whom they ask, where what they find goes, and how a failure of one thing stays with it."""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from conveyor.contracts.errors import ConveyorError
+from conveyor.contracts.events import AnyEvent
+from conveyor.contracts.project import Project
+from conveyor.reconciler.desk import Desk
+from conveyor.reconciler.ports import Events, Forge, Messenger, Notes, Tasks, Tracker
+from conveyor.reconciler.report import Report
+from conveyor.reconciler.settings import ReconcilerSettings
+from conveyor.servicekit import logs
+from conveyor.servicekit.clock import Clock
+
+
+class World(Struct, frozen=True, kw_only=True):
+    """Whom the reconciler asks."""
+
+    projects: tuple[Project, ...]
+    tracker: Tracker
+    forge: Forge
+    events: Events
+    tasks: Tasks
+    notes: Notes
+    clock: Clock
+    own_user_id: str = ""
+    """Our own account at the tracker; empty: asked for."""
+    own_login: str = ""
+    """Our own account at the forge; empty: asked for."""
+    messengers: tuple[Messenger, ...] = ()
+    """Who tells people."""
+    calls: Callable[[], int] = lambda: 0
+    """How many calls were made to tracker and forge so far."""
+
+
+class Sweep:
+    """One side of a pass."""
+
+    def __init__(self, world: World, settings: ReconcilerSettings, desk: Desk, *, is_dry: bool) -> None:
+        self.world = world
+        self.settings = settings
+        self.is_dry = is_dry
+        self._desk = desk
+        self._log = logs.get("reconciler")
+
+    async def publish(self, event: AnyEvent, report: Report) -> bool:
+        """Hand one event to the desk; True when it is news."""
+        return await self._desk.publish(event, report, is_dry=self.is_dry)
+
+    def failed(self, report: Report, what: str, error: ConveyorError) -> None:
+        """Count and tell what could not be looked at."""
+        report.failed += 1
+        self._log.warning("could not look", what=what, reason=str(error))
