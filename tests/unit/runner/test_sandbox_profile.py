@@ -66,6 +66,13 @@ def test_network_is_shared_only_when_it_is_open() -> None:
     assert proxy_variables(replace(PLAIN, network="hosts"))["HTTPS_PROXY"].startswith("http://127.0.0.1:")
 
 
+def test_a_runner_that_is_root_seals_what_roots_files_open() -> None:
+    sealed = mounts(replace(PLAIN, is_root=True))
+    assert sealed["/proc/sys"] == sealed["/proc/sysrq-trigger"] == "--ro-bind-try"
+    assert "--disable-userns" in arguments(replace(PLAIN, is_root=True))
+    assert "/proc/sys" not in mounts(PLAIN), "else no agent could build a sandbox of its own"
+
+
 def test_a_program_brings_its_installation_but_never_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = tmp_path / "home"
     monkeypatch.setenv("HOME", str(home))

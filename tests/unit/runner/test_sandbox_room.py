@@ -119,6 +119,29 @@ except OSError: print('holds')
 
 
 @needs_bubblewrap
+@pytest.mark.behaviour("RU-12")
+async def test_the_kernel_takes_no_orders_from_inside(root: Path, forge: Forge, workspaces: Workspaces) -> None:
+    """Also where the runner is root: owning a file of /proc/sys would be enough to name a program run outside."""
+    workspace = await workspaces.prepare(request_for(forge))
+    code = """
+import ctypes, os
+for top in ('/proc/sys', '/proc/irq', '/proc/bus', '/sys'):
+    for folder, _, names in os.walk(top):
+        for name in names:
+            if name.startswith(('msg', 'sem', 'shm', 'auto_msgmni', 'queues_max')): continue  # of its own IPC namespace
+            try: os.close(os.open(os.path.join(folder, name), os.O_WRONLY)); print(folder, name)
+            except OSError: pass
+try: os.close(os.open('/proc/sysrq-trigger', os.O_WRONLY)); print('sysrq')
+except OSError: pass
+status = open('/proc/self/status').read()
+print([line.split()[1] for line in status.splitlines() if line.startswith(('CapEff', 'CapBnd', 'NoNewPrivs'))])
+print(ctypes.CDLL(None).unshare(0x10000000) if os.stat('/proc/sys').st_uid == os.getuid() else -1)
+"""
+    _, said = await Inside(root, SandboxSettings(mode="bubblewrap")).python(workspace, code)
+    assert said.splitlines() == ["['0000000000000000', '0000000000000000', '1']", "-1"]
+
+
+@needs_bubblewrap
 async def test_no_descriptor_of_ours_is_open_inside(root: Path, forge: Forge, workspaces: Workspaces) -> None:
     workspace = await workspaces.prepare(request_for(forge))
     code = "import os; print(sorted(map(int, os.listdir('/proc/self/fd')))[:-1])"

@@ -271,6 +271,7 @@ def _root(service: Service, settings: Settings) -> Path:
     folder = service.config_path.parent if service.config_path else Path()
     root = (folder / settings.runner.root).resolve()
     root.mkdir(parents=True, exist_ok=True)
+    root.chmod(0o700)  # an agent may leave programs there that run as we do
     lock = (root / "lock").open("w")
     service.resources.callback(lock.close)
     try:

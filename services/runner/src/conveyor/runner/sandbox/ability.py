@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from conveyor.runner.process import ProcessSpec, Shell, StopSwitch, Timers, execute, probe_id
 from conveyor.runner.sandbox.cgroups import Cgroups
+from conveyor.runner.sandbox.profile import ROOTS
 
 _PROBE_S = 10.0
 
@@ -51,7 +52,7 @@ async def why_no_walls(program: str) -> str:
     tried = (
         program, "--unshare-user", "--uid", "1000", "--gid", "1000", "--unshare-pid", "--unshare-ipc", "--unshare-uts",
         "--unshare-net", "--die-with-parent", "--new-session", "--ro-bind", "/", "/",
-        "--dev", "/dev", "--proc", "/proc",
+        "--dev", "/dev", "--proc", "/proc", *(ROOTS if os.geteuid() == 0 else ()),
     )  # fmt: skip
     ended = await execute(
         ProcessSpec(
@@ -72,5 +73,5 @@ async def why_no_walls(program: str) -> str:
     return (
         f"bubblewrap cannot make namespaces here ({said[:200]}): allow unprivileged user namespaces"
         " (sysctl user.max_user_namespaces, kernel.apparmor_restrict_unprivileged_userns=0), or in a container run it"
-        " with a seccomp profile that permits them"
+        " with a seccomp profile that permits them; a runner that is root needs bubblewrap 0.8"
     )

@@ -15,6 +15,11 @@ ETC = (
     "timezone", "xdg",
 )  # fmt: skip
 """What programs look for in /etc. Not all of /etc: keys, passwords and configurations like ours lie there too."""
+ROOTS = ("--disable-userns",)
+"""For a runner that is root: no user namespace within, in which the agent would have root's rights over mounts."""
+_SEALED = ("/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus")
+"""What the kernel lets its owner, root, write without further rights. A line in /proc/sys/kernel/core_pattern names a
+program that the kernel runs outside. Covering it forbids to mount /proc anew, and so other sandboxes within."""
 PROXY_SOCKET = "/run/conveyor-proxy.sock"
 PROXY_PORT = 3128
 USER = "agent"
@@ -63,6 +68,8 @@ class Profile(Struct, frozen=True, kw_only=True):
     """The command that brings the proxy to the agent's loopback, put before the agent's own, for `hosts`."""
     user: tuple[int, int] = (1000, 1000)
     """The ids of user and group inside."""
+    is_root: bool = False
+    """Whether the runner is root: the kernel then takes the agent for root too where it looks at owners alone."""
 
 
 def arguments(profile: Profile) -> tuple[str, ...]:
@@ -76,7 +83,7 @@ def arguments(profile: Profile) -> tuple[str, ...]:
         "--hostname", "sandbox",
         "--die-with-parent",  # whoever kills bubblewrap kills what is in it
         "--new-session",  # signals to the agent's group do not reach bubblewrap's monitor, and no terminal is reached
-        "--cap-drop", "ALL",
+        "--cap-drop", "ALL", *(ROOTS if profile.is_root else ()),
         *_mounts(profile),
         "--remount-ro", profile.root,  # what is no bind is memory, which nobody shall fill
         "--remount-ro", "/dev",
@@ -108,6 +115,8 @@ def _mounts(profile: Profile) -> list[str]:
         "/dev/shm": ("--bind", profile.shm, "/dev/shm"),  # noqa: S108 - this is the sandbox's own
         "/proc": ("--proc", "/proc"),
     }
+    for path in _SEALED if profile.is_root else ():
+        mounts[path] = ("--ro-bind-try", path, path)
     for path in SYSTEM:
         mounts[path] = ("--ro-bind-try", path, path)
     for name in ETC:

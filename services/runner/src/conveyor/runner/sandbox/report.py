@@ -32,6 +32,12 @@ def report(settings: SandboxSettings, ability: Ability) -> tuple[Holding, ...]:
             why="bubblewrap; commits are fetched from a repository of the run's own" if walls
             else f"{why_not}; a mirror that an agent broke is made anew from the forge",
         ),
+        Holding(
+            what="the runner is not root",
+            holds=not ability.is_root,
+            why="a hole in the walls would be root's: give the runner a user of its own" if ability.is_root
+            else "a user of its own",
+        ),
         _network(settings, walls=walls, why_not=why_not),
         Holding(
             what="nothing of a run survives it, or its runner",
@@ -57,7 +63,7 @@ def _network(settings: SandboxSettings, *, walls: bool, why_not: str) -> Holding
         "none": "network as the setting says: none",
     }[settings.network]
     if settings.network == "open":
-        return _fact(what, "nothing is kept from it: whatever the runner's machine reaches, its agents reach")
+        return _fact(what, "whatever the runner's machine reaches its agents reach, services on its loopback too")
     return Holding(what=what, holds=walls, why="a network namespace" if walls else f"the network is open: {why_not}")
 
 

@@ -175,6 +175,7 @@ class Sandbox:
             writable=self._settings.writable,
             hidden=self._hidden,
             network=self._settings.network,
+            is_root=self._ability.is_root,
             proxy=await self._proxy(stay, stack) if hosts else "",
             bridge=_bridge() if hosts else (),
         )
