@@ -119,16 +119,34 @@ except OSError: print('holds')
 
 
 @needs_bubblewrap
+async def test_what_lies_in_other_repositories_is_not_fetched(root: Path, forge: Forge, workspaces: Workspaces) -> None:
+    """Whoever knows a commit of another repository on this runner could else have it pushed into its own."""
+    other = root / "mirrors" / "other" / "secret.git"
+    forge.git("clone", "--quiet", "--bare", str(forge.bare), str(other), cwd=root.parent)
+    forge.git("commit", "--quiet", "--allow-empty", "-m", "secret")
+    forge.git("push", "--quiet", str(other), "HEAD:refs/heads/secret")
+    secret = forge.git("rev-parse", "HEAD")
+    workspace = await workspaces.prepare(request_for(forge))
+    steal = f"cd $(git rev-parse --git-common-dir); echo {other}/objects > objects/info/alternates; cd $OLDPWD"
+    inside = Inside(root, SandboxSettings(mode="bubblewrap"))
+    await inside.shell(workspace, f"{steal}; echo {secret} > $(git rev-parse --git-dir)/HEAD")
+    await publish(workspaces, workspace)
+    assert secret not in forge.git("rev-list", "--all", cwd=forge.bare)
+    assert inside.said, "the run's log says that its commits were left out"
+
+
+@needs_bubblewrap
 @pytest.mark.behaviour("RU-12")
 async def test_the_kernel_takes_no_orders_from_inside(root: Path, forge: Forge, workspaces: Workspaces) -> None:
     """Also where the runner is root: owning a file of /proc/sys would be enough to name a program run outside."""
     workspace = await workspaces.prepare(request_for(forge))
     code = """
 import ctypes, os
-for top in ('/proc/sys', '/proc/irq', '/proc/bus', '/sys'):
+OWN = ('msg', 'sem', 'shm', 'auto_msgmni', 'queues_max', 'ns_last_pid')  # of its own namespaces
+for top in ('/proc/sys/kernel', '/proc/sys/vm', '/proc/sys/fs', '/proc/irq', '/proc/bus', '/sys'):
     for folder, _, names in os.walk(top):
         for name in names:
-            if name.startswith(('msg', 'sem', 'shm', 'auto_msgmni', 'queues_max')): continue  # of its own IPC namespace
+            if name.startswith(OWN): continue
             try: os.close(os.open(os.path.join(folder, name), os.O_WRONLY)); print(folder, name)
             except OSError: pass
 try: os.close(os.open('/proc/sysrq-trigger', os.O_WRONLY)); print('sysrq')
@@ -181,6 +199,8 @@ async def test_what_it_commits_itself_comes_home(root: Path, forge: Forge, works
         "for o in $(git rev-parse --git-common-dir)/objects/??/*; do chmod u+w $o; echo bad > $o; done",
         "echo 'ref: refs/heads/../../../../etc/passwd' > $(git rev-parse --git-dir)/HEAD",
         "d=$(git rev-parse --git-dir); rm $d/HEAD; ln -s /etc/hosts $d/HEAD",
+        "cd $(git rev-parse --git-common-dir); mv objects other; ln -s other objects; cd $OLDPWD",
+        "cd $(git rev-parse --git-common-dir)/objects; mkdir -p pack; mkfifo pack/x.idx; ln -s /proc ff; cd $OLDPWD",
         "echo 0123456789012345678901234567890123456789 > $(git rev-parse --git-dir)/HEAD",
     ],
 )

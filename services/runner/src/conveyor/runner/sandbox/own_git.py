@@ -4,6 +4,7 @@ The run sees it in the mirror's place: a branch, the forge's branches as of the 
 objects to read. What it commits is fetched from there afterwards, object by object checked by git.
 """
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -56,6 +57,8 @@ class OwnGit:
         head = self._head()
         if head in ("", workspace.base):
             return
+        if not self._has_plain_objects():
+            raise GitError("its objects are no plain files", "")
         self._make_import(head)
         reference = f"refs/conveyor/{workspace.git_dir.name}"
         await git.run(
@@ -65,6 +68,23 @@ class OwnGit:
         await git.run(workspace.mirror, "update-ref", f"refs/heads/{workspace.request.branch}", head)
         await git.run(workspace.mirror, "update-ref", "-d", reference)
         await git.work(workspace.git_dir, workspace.path, "reset", "--quiet")
+
+    def _has_plain_objects(self) -> bool:
+        """Whether its objects are what git wrote; links and a list of alternates could lead to others' repositories."""
+        objects = self._folder / "objects"
+        waiting = [objects]
+        while waiting:
+            folder = waiting.pop()
+            if folder.is_symlink():
+                return False
+            for entry in list(os.scandir(folder)):
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(Path(entry.path))
+                elif not entry.is_file(follow_symlinks=False):
+                    return False
+        for name in ("alternates", "http-alternates"):
+            (objects / "info" / name).unlink(missing_ok=True)
+        return True
 
     def _make_import(self, head: str) -> None:
         """Make a repository that holds nothing of the agent's but objects: git obeys what stands in a repository."""
@@ -93,7 +113,7 @@ async def take_home(own: OwnGit) -> str:
     """As the method, but return why it could not be, for people; empty when it could."""
     try:
         await own.take_home()
-    except GitError as error:
+    except (GitError, OSError) as error:
         return f"the agent's own commits cannot be read and were left out: {error}"
     return ""
 
