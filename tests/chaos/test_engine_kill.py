@@ -70,7 +70,6 @@ QUEUE = {
     "the new head is pinned": ("bus", r"^\$KV\.effects\.merge", 2),
     "CI is read": ("gitea", r"^GET .*/status", 1),
     "the pull request is merged": ("gitea", r"^POST .*/merge", 1),
-    "the merge is reported": ("bus", STEPS["the merge is reported"], 1),
 }
 """What happens in the merge queue to a branch whose target has moved, in a repository with CI."""
 LATER = {"the transition is committed": (4, 8, 10), "the status is ordered": (2,), "the gate answers": (2, 3)}

@@ -132,6 +132,14 @@ def test_status_counts_queue_and_ended_tasks() -> None:
     assert "1 min" in shown
 
 
+@pytest.mark.behaviour("SE-16")
+def test_status_shows_the_place_in_the_merge_queue() -> None:
+    _, records = grown(STARTED)
+    task = records[-1].task
+    seen = status.overview([task], (), with_ended=False, places={(task.project, task.key): 2})
+    assert (seen.tasks[0].merge_place, seen.tasks[0].waiting) == (2, "merge (place 2)")
+
+
 def test_the_header_leaves_out_what_is_empty() -> None:
     _, records = grown(STARTED)
     fields = dict(header(records[-1].task, AT + timedelta(hours=2)))

@@ -40,7 +40,8 @@ class EngineSettings(Section, frozen=True, kw_only=True):
     merge_deadline_s: float = 120.0
     """How long a merge is tried again while the forge says that it is not ready."""
     merge_ci_deadline_s: float = 3600.0
-    """How long the head of the merge queue waits for CI of the commit brought up to date; then it leaves the queue."""
+    """How long the head of the merge queue waits for CI of the commit brought up to date; then it leaves the queue.
+    Counted anew after a restart."""
     merge_poll_s: float = 10.0
     """The longest pause between two looks of the merge queue at CI or at the forge; the first is 0.25 s."""
     health_interval_s: float = 10.0
