@@ -6,7 +6,7 @@ from conveyor.contracts.errors import ConveyorError
 from conveyor.contracts.observed import CiState, CiStatus
 from conveyor.contracts.project import Project
 from conveyor.contracts.task import Task
-from conveyor.reconciler.core.forge import ForgeView, Questions, missed_on_forge, questions
+from conveyor.reconciler.core.forge import ForgeView, Questions, is_abandoned, missed_on_forge, questions
 from conveyor.reconciler.core.stall import GUARDED, Guard, guarded, may_stall, nudge, stalled
 from conveyor.reconciler.report import Report
 from conveyor.reconciler.sweep import Sweep
@@ -46,6 +46,7 @@ class ForgeSweep(Sweep):
         forge, repo = self.world.forge, project.repository
         if asked.reviews:
             self._own_login = self._own_login or self.world.own_login or await forge.me()
+        pull = await forge.pull_request(repo, task.pull_request) if asked.pull else None
         return ForgeView(
             project=project,
             task=task,
@@ -53,9 +54,11 @@ class ForgeSweep(Sweep):
             own_login=self._own_login,
             head=(await forge.branch_sha(repo, task.branch) or "") if asked.head else "",
             ci=await forge.ci_status(repo, task.head, project.required_contexts) if asked.ci else _SILENT,
-            pull=await forge.pull_request(repo, task.pull_request) if asked.pull else None,
+            pull=pull,
             reviews=await forge.reviews(repo, task.pull_request) if asked.reviews else (),
-            found=await forge.find_pull_request(repo, task.branch, project.target_branch) if asked.search else None,
+            found=await forge.find_pull_request(repo, task.branch, project.target_branch)
+            if asked.search or is_abandoned(pull)
+            else None,
         )
 
     async def _nudge(self, view: ForgeView, report: Report) -> None:

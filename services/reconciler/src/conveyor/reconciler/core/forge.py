@@ -82,6 +82,11 @@ def _hears_ci(task: Task) -> bool:
     return task.gate is not None and task.gate.check == CI_CHECK and task.gate.state in _NEWS
 
 
+def is_abandoned(pull: PullRequest | None) -> bool:
+    """Whether a pull request was closed without a merge: somebody may have opened another in its place."""
+    return pull is not None and not pull.is_open and not pull.merged
+
+
 def missed_on_forge(view: ForgeView) -> tuple[AnyEvent, ...]:
     """Return what the task has not heard, the most far-reaching first; nothing when the forge shows nothing new.
 
@@ -106,7 +111,7 @@ def _merge(view: ForgeView) -> PullRequestChanged | None:
 def _closed(view: ForgeView) -> PullRequestChanged | None:
     """A pull request closed before a person last acted is what that person knew of: no second alarm."""
     pull, task = view.pull, view.task
-    if pull is None or pull.is_open or pull.merged or task.is_escalated:
+    if pull is None or not is_abandoned(pull) or task.is_escalated:
         return None
     if task.last_human_at and pull.closed_at and pull.closed_at <= task.last_human_at:
         return None
