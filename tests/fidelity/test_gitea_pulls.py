@@ -96,12 +96,24 @@ async def test_an_update_brings_the_base_in_and_fails_when_there_is_nothing_new(
     sha = await gitea.commit("agent/x", "x.txt", "x\n")
     number = await gitea.pull("agent/x")
     assert (await gitea.call("POST", f"/pulls/{number}/update?style={style}")).status_code == 500
+    before = await beside_main(gitea, sha)
     tip = await gitea.commit("main", "y.txt", "y\n")
     updated = await gitea.call("POST", f"/pulls/{number}/update?style={style}")
     assert (updated.status_code, updated.content) == (200, b"")
     head = (await gitea.call("GET", "/branches/agent/x")).json()["commit"]["id"]
     assert head != sha
     assert (await gitea.call("GET", f"/compare/{head}...{tip}")).json()["total_commits"] == 0
+    assert await beside_main(gitea, head) == before, "whose work it is, of when, and what it says stays"
+
+
+async def beside_main(gitea: GiteaTarget, sha: str) -> list[tuple[str, str, str, str]]:
+    """What a commit has beside main, merges left out: author, the author's time, message."""
+    commits = (await gitea.call("GET", f"/compare/main...{sha}")).json()["commits"]
+    return [
+        (*(one["commit"]["author"][name] for name in ("name", "email", "date")), one["commit"]["message"].strip())
+        for one in commits
+        if len(one["parents"]) < 2
+    ]
 
 
 async def test_a_draft_is_not_merged(gitea: GiteaTarget) -> None:

@@ -15,6 +15,7 @@ from conveyor.adapters.gitea import GiteaForge
 from conveyor.contracts.commands import Merge
 from conveyor.contracts.errors import PermanentError, TransientError
 from conveyor.contracts.events import BranchPushed, IssueStarted, Origin
+from conveyor.contracts.ids import digest
 from conveyor.contracts.pipelines import default_pipeline
 from conveyor.contracts.project import Project
 from conveyor.contracts.streams import EFFECTS
@@ -211,7 +212,7 @@ async def test_a_conflict_is_told_at_once(bench: Bench) -> None:
 
 @pytest.mark.behaviour("SE-16")
 async def test_a_branch_that_brings_nothing_is_told_at_once(bench: Bench) -> None:
-    await bench.gitea.push(REPO, "main", {"tea.py": "green"})
+    await bench.gitea.push(REPO, "main", {"tea.py": "green"}, message="The same by another way")
     async with asyncio.timeout(5):
         with pytest.raises(PermanentError, match="holds nothing that main has not"):
             await bench.merge(merge_deadline_s=120.0)
@@ -240,7 +241,8 @@ async def test_what_somebody_pushes_while_ci_runs_is_not_merged(bench: Bench, ev
 @pytest.mark.parametrize("pushed", [False, True], ids=["nobody pushed", "somebody pushed"])
 async def test_after_a_crash_within_the_update_only_our_own_is_taken_over(bench: Bench, *, pushed: bool) -> None:
     """The forge was asked, the engine died before it knew the answer: the commits tell whether anybody else pushed."""
-    pin = {"head": bench.command.head, "is_updating": True}
+    names = await bench.forge.commits_beyond(REPO, "main", bench.command.head)
+    pin = {"head": bench.command.head, "says": [digest(name) for name in names or ()]}
     await bench.pins.put(f"merge.{COMMAND_ID}", msgspec.json.encode(pin))
     await bench.gitea.push(REPO, "main", {"coffee.py": "black"})
     await bench.gitea.update_pull(REPO, bench.command.pull_request, style="rebase")

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
-from conveyor.contracts import facts_ids
+from conveyor.contracts import facts_ids, ids
 from conveyor.contracts.commands import Merge
 from conveyor.contracts.errors import PermanentError
 from conveyor.contracts.events import BranchPushed
@@ -67,8 +67,8 @@ class _Pin(Struct, frozen=True, omit_defaults=True):
     """The commit that may be merged, kept for the time after a crash."""
 
     head: str
-    is_updating: bool = False
-    """The forge was asked to bring it up to date, and what came of that is not known yet."""
+    says: tuple[str, ...] = ()
+    """What its commits say of themselves, while it is not known what came of bringing it up to date."""
 
 
 class _Turn:
@@ -117,7 +117,7 @@ class _Turn:
         """Go on only with the commit that was judged, or with what our own update made of it."""
         if head == self._pin.head:
             return
-        if not self._pin.is_updating or not await self._says_the_same(head):
+        if not self._pin.says or not set(await self._says(head)) <= set(self._pin.says):
             raise PermanentError(f"the branch is no longer at {self._pin.head[:12]}, which was judged")
         before = self._pin.head
         await self._tell(before, head)
@@ -125,22 +125,25 @@ class _Turn:
         self._waits.clear()
         log.info("brought up to date", task=self._command.key, before=before, head=head)
 
-    async def _says_the_same(self, head: str) -> bool:
-        """Whether both hold the same commits beside the target's, by author, time and message: nobody else pushed."""
-        names = [
-            await self._forge.commits_beyond(self._repository, self._project.target_branch, sha)
-            for sha in (self._pin.head, head)
-        ]
-        return names[0] is not None and names[0] == names[1]
+    async def _says(self, head: str) -> tuple[str, ...]:
+        """Return what a commit's branch brings beside the target, by author, time and message.
+
+        An update keeps it, or leaves out what the target has got otherwise meanwhile; it adds nothing.
+        """
+        names = await self._forge.commits_beyond(self._repository, self._project.target_branch, head)
+        if names is None:
+            raise PermanentError(f"commit {head[:12]} is gone from the forge")
+        return tuple(map(ids.digest, names))
 
     async def _update(self) -> None:
-        await self._keep(_Pin(self._pin.head, is_updating=True))
+        await self._keep(_Pin(self._pin.head, says=await self._says(self._pin.head)))
         number, target = self._command.pull_request, self._project.target_branch
         if not await self._forge.update_branch(self._repository, number, self._project.merge_update):
             raise PermanentError(f"it conflicts with {target}")
         pull = await self._forge.pull_request(self._repository, number)
         if pull is not None:
             await self._trust(pull.head_sha)
+        await self._refuse_empty()
 
     async def _tell(self, before: str, head: str) -> None:
         """Let the task know its new head, under the name that gateway and reconciler would give the fact."""
