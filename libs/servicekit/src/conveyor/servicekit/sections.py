@@ -94,6 +94,20 @@ class GiteaSettings(Section, frozen=True, kw_only=True):
     """The name that goes with the token when git asks for one; empty: the owner of the token."""
 
 
+class NotifySettings(Section, frozen=True, kw_only=True):
+    """`[notify]`: where people are told. Nothing set: notifications stand in the log alone."""
+
+    telegram_token: Secret = Secret("")
+    """The token of a Telegram bot."""
+    telegram_chat_id: str = ""
+    """The chat it writes to; the bot must be a member."""
+    webhook_url: Secret = Secret("")
+    """Where a JSON message is posted; the URL is a secret, since who knows it may post."""
+    webhook_template: str = "generic"
+    """What is posted: generic, slack, mattermost or matrix, or a JSON text of one's own in whose strings {message},
+    {text}, {link} and {level} are filled in."""
+
+
 PipelineFiles = dict[str, str]
 """`[pipelines]`: a pipeline's name and the TOML file that holds it, relative to the configuration file."""
 

@@ -35,6 +35,7 @@ class ForgeSweep(Sweep):
                 self.failed(report, task.key, error)
 
     async def _look_at(self, project: Project, task: Task, asked: Questions, report: Report, *, stalls: bool) -> None:
+        report.calls += asked.count
         view = await self._view(project, task, asked)
         missed = missed_on_forge(view)
         for event in missed:

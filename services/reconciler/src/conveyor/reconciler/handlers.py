@@ -6,6 +6,7 @@ from conveyor.contracts.errors import ConveyorError
 from conveyor.contracts.project import Project
 from conveyor.contracts.task import Task
 from conveyor.reconciler.core.dependencies import released
+from conveyor.reconciler.core.orphans import orphans
 from conveyor.reconciler.core.window import Rhythm, due_for_all
 from conveyor.reconciler.desk import Desk
 from conveyor.reconciler.forge_sweep import ForgeSweep
@@ -35,6 +36,8 @@ class Reconciler:
         reach_s = settings.grace_s + settings.interval_s + CLOCK_MARGIN_S
         self._rhythm = Rhythm(interval_s=settings.interval_s, full_every_s=settings.full_every_s, reach_s=reach_s)
         self._last: Report | None = None
+        self._orphans: set[str] = set()
+        """Runs of which the log knows already that nobody runs them."""
         self._log = logs.get("reconciler")
 
     async def run_pass(self) -> Report:
@@ -43,13 +46,33 @@ class Reconciler:
         report = await self._begin()
         tasks = await self._sweep(report)
         await self._release(tasks, report)
+        await self._look_around(tasks, report)
         report.duration_s = self._world.clock.monotonic() - began_s
-        report.calls = self._world.calls() - calls
+        report.calls += self._world.calls() - calls
         self._log.debug("pass made", **_counts(report))
         if not self._is_dry:
             await self._world.notes.put(LAST, msgspec.json.encode(msgspec.structs.replace(report, found=[])))
         self._last = report
         return report
+
+    async def _look_around(self, tasks: dict[str, Task], report: Report) -> None:
+        """Runs whose runner is gone, and the senders of webhooks; neither failing stops anything (RC-6)."""
+        try:
+            if self._world.runners is not None:
+                there, now = await self._world.runners(), self._world.clock.now()
+                report.orphans = orphans(tasks.values(), there, now, self._settings.grace_s)
+                self._tell_orphans(report.orphans)
+            if self._world.watch is not None and not self._is_dry:
+                await self._world.watch.look(report)
+        except ConveyorError as error:
+            self._tracker.failed(report, "runners and webhooks", error)
+
+    def _tell_orphans(self, found: list[str]) -> None:
+        for run_id in set(found) - self._orphans:
+            self._log.warning(
+                "a run without its runner", run_id=run_id, hint="cancel the task to end its wait"
+            )
+        self._orphans = set(found)
 
     async def _begin(self) -> Report:
         report = Report(at=self._world.clock.now())

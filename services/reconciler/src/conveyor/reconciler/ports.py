@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from conveyor.contracts.commands import Level
 from conveyor.contracts.events import AnyEvent
 from conveyor.contracts.observed import (
     CiStatus,
@@ -129,5 +130,5 @@ class Notes(Protocol):
 class Messenger(Protocol):
     """Somebody who tells people. TransientError or PermanentError when it could not."""
 
-    async def __call__(self, text: str, key: str) -> None:
-        """Send one sentence about one issue."""
+    async def __call__(self, text: str, key: str, level: Level = Level.INFO) -> None:
+        """Send one sentence, about one issue unless the key is empty."""

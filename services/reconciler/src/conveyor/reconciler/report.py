@@ -5,6 +5,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from conveyor.contracts.events import AnyEvent
+from conveyor.reconciler.core.losses import Account
 
 
 class Report(Struct, kw_only=True):
@@ -31,7 +32,9 @@ class Report(Struct, kw_only=True):
     failed: int = 0
     """Projects, issues and tasks that could not be looked at."""
     orphans: list[str] = []
-    """Runs, leases and branches that nobody seems to own; told, not touched."""
+    """Runs whose runner is gone; told, not touched."""
+    losses: dict[str, Account] = {}
+    """Source -> how many of today's facts came by webhook, and how many only by the reconciler (RC-11)."""
     last_repaired: str = ""
     """The key of the last task that was repaired, in this pass or an earlier one; empty for none yet."""
     last_repaired_at: datetime | None = None

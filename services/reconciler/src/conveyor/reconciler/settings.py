@@ -5,7 +5,16 @@ from typing import Annotated
 from msgspec import Meta, Struct, field
 
 from conveyor.contracts.project import Project
-from conveyor.servicekit.sections import GiteaSettings, HttpSettings, LogSettings, NatsSettings, PlaneSettings, Section
+from conveyor.servicekit.sections import (
+    GiteaSettings,
+    HttpSettings,
+    LogSettings,
+    NatsSettings,
+    NotifySettings,
+    PipelineFiles,
+    PlaneSettings,
+    Section,
+)
 
 Seconds = Annotated[float, Meta(gt=0)]
 Duration = Annotated[float, Meta(ge=0)]
@@ -37,9 +46,20 @@ class ReconcilerSettings(Section, frozen=True, kw_only=True):
     """How long a webhook may take before what it would have told counts as lost."""
     full_every_s: Duration = 3600.0
     """How often the tracker's whole list is read instead of what changed lately."""
+    hooks_every_s: Duration = 600.0
+    """How often the forge's webhooks are looked at, and registered again where they are missing or inactive."""
+    loss_alert: Annotated[float, Meta(gt=0, le=1)] = 0.1
+    """The share of a source's facts that webhooks lose before people are told; small numbers tell nothing."""
     lease_s: Seconds = 20.0
     """How long a leader that fell silent is waited for before a standby takes over."""
     http: HttpSettings = HttpSettings()
+
+
+class Door(Struct, frozen=True, kw_only=True):
+    """`[gateway]`, of which one key matters here; the gateway checks the rest."""
+
+    public_url: str = ""
+    """Where Gitea reaches the gateway; empty: its webhooks are not looked after."""
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -50,4 +70,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     plane: PlaneSettings = PlaneSettings()
     gitea: GiteaSettings = GiteaSettings()
     project: tuple[Project, ...] = ()
+    pipelines: PipelineFiles = {}
+    notify: NotifySettings = NotifySettings()
+    gateway: Door = Door()
     reconciler: ReconcilerSettings = ReconcilerSettings()

@@ -1,6 +1,6 @@
 """What the sweeps share: whom they ask, where what they find goes, and how a failure of one thing stays with it."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from msgspec import Struct
 
@@ -11,6 +11,7 @@ from conveyor.reconciler.desk import Desk
 from conveyor.reconciler.ports import Events, Forge, Messenger, Notes, Tasks, Tracker
 from conveyor.reconciler.report import Report
 from conveyor.reconciler.settings import ReconcilerSettings
+from conveyor.reconciler.watch import Watch
 from conveyor.servicekit import logs
 from conveyor.servicekit.clock import Clock
 
@@ -31,8 +32,12 @@ class World(Struct, frozen=True, kw_only=True):
     """Our own account at the forge; empty: asked for."""
     messengers: tuple[Messenger, ...] = ()
     """Who tells people."""
+    runners: Callable[[], Awaitable[Collection[str]]] | None = None
+    """Who knows which runners are there; None: runs without a runner are not looked for."""
+    watch: Watch | None = None
+    """Who watches the senders of webhooks."""
     calls: Callable[[], int] = lambda: 0
-    """How many calls were made to tracker and forge so far."""
+    """How many calls were made to the tracker so far."""
 
 
 class Sweep:

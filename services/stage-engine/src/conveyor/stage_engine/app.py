@@ -46,7 +46,7 @@ from conveyor.servicekit.clock import SYSTEM_CLOCK
 from conveyor.servicekit.health import Health, health_server
 from conveyor.servicekit.lifecycle import Service
 from conveyor.servicekit.metrics import Metrics
-from conveyor.servicekit.sections import pipelines_of
+from conveyor.servicekit.sections import NotifySettings, pipelines_of
 from conveyor.stage_engine.effects import lanes
 from conveyor.stage_engine.effects.dependencies import DependencyEffects, RunEffects
 from conveyor.stage_engine.effects.forge import BranchEffects
@@ -63,7 +63,7 @@ from conveyor.stage_engine.ports import Messenger
 from conveyor.stage_engine.projects import Projects
 from conveyor.stage_engine.relay import Relay
 from conveyor.stage_engine.retention import Retention
-from conveyor.stage_engine.settings import NotifySettings, Settings
+from conveyor.stage_engine.settings import Settings
 
 VERSION = version("conveyor-stage-engine")
 WAITING_AT_ONCE = 256

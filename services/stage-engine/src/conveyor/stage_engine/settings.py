@@ -5,12 +5,12 @@ from typing import Literal
 from msgspec import Struct
 
 from conveyor.contracts.project import Project
-from conveyor.servicekit.secret import Secret
 from conveyor.servicekit.sections import (
     GiteaSettings,
     HttpSettings,
     LogSettings,
     NatsSettings,
+    NotifySettings,
     PipelineFiles,
     PlaneSettings,
     Section,
@@ -51,20 +51,6 @@ class EngineSettings(Section, frozen=True, kw_only=True):
 
     keep_ended_days: int = 90
     """How long an ended task's events and revisions are kept."""
-
-
-class NotifySettings(Section, frozen=True, kw_only=True):
-    """`[notify]`: where people are told. Nothing set: notifications stand in the log alone."""
-
-    telegram_token: Secret = Secret("")
-    """The token of a Telegram bot."""
-    telegram_chat_id: str = ""
-    """The chat it writes to; the bot must be a member."""
-    webhook_url: Secret = Secret("")
-    """Where a JSON message is posted; the URL is a secret, since who knows it may post."""
-    webhook_template: str = "generic"
-    """What is posted: generic, slack, mattermost or matrix, or a JSON text of one's own in whose strings {message},
-    {text}, {link} and {level} are filled in."""
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

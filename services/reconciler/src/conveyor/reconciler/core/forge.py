@@ -43,7 +43,12 @@ class Questions(Struct, frozen=True, kw_only=True):
     @property
     def anything(self) -> bool:
         """Whether the forge is asked at all."""
-        return self.head or self.ci or self.pull or self.reviews or self.search
+        return self.count > 0
+
+    @property
+    def count(self) -> int:
+        """How many calls it takes."""
+        return sum((self.head, self.ci, self.pull, self.reviews, self.search))
 
 
 class ForgeView(Struct, frozen=True, kw_only=True):
