@@ -4,8 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from msgspec import structs
+
 from conveyor.reconciler.app import compose
 from conveyor.reconciler.handlers import Reconciler
+from conveyor.reconciler.ports import Messenger
 from conveyor.reconciler.settings import ReconcilerSettings, Settings
 from conveyor.servicekit.lifecycle import Service
 from conveyor.servicekit.secret import Secret
@@ -27,8 +30,11 @@ def settings_of(house: House, **reconciler: Any) -> Settings:
 
 
 @asynccontextmanager
-async def reconciler(house: House, **settings: Any) -> AsyncIterator[Reconciler]:
-    """Somebody who makes passes over this house, by hand."""
+async def reconciler(
+    house: House, *, messengers: tuple[Messenger, ...] = (), **settings: Any
+) -> AsyncIterator[Reconciler]:
+    """Somebody who makes passes over this house, by hand, and tells these."""
     chosen, service = settings_of(house, **settings), Service("reconciler")
     async with service.resources:
-        yield Reconciler(await compose(service, chosen, house.bus), chosen.reconciler)
+        world = await compose(service, chosen, house.bus)
+        yield Reconciler(structs.replace(world, messengers=messengers), chosen.reconciler)
