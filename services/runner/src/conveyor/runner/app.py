@@ -31,7 +31,7 @@ from conveyor.runner.presence import Announcer, Here
 from conveyor.runner.process import Stop, conceal
 from conveyor.runner.sandbox import Ability, Hideout, Sandbox, look
 from conveyor.runner.sessions import Sessions
-from conveyor.runner.settings import Settings, check
+from conveyor.runner.settings import Settings, check, with_presets
 from conveyor.runner.spend import Spend
 from conveyor.runner.tidy import Ground, Tidy
 from conveyor.runner.workspace import Git, Workspaces
@@ -65,6 +65,7 @@ _PRIORITIES = (Priority.HIGH, Priority.NORMAL, Priority.LOW)
 async def start(service: Service, settings: Settings) -> None:
     """Connect, clear up after an earlier life, and take runs until the service stops."""
     check(settings)
+    settings = with_presets(settings)
     for name, agent in settings.agents.items():
         if agent.output not in FORMATS:
             raise SettingsError(f"agents.{name}.output: {agent.output!r} is not one of {', '.join(sorted(FORMATS))}")

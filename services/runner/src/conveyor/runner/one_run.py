@@ -173,6 +173,8 @@ class _OneRun:
         )
 
     async def _run_agent(self, room: Room, spec: RunSpec, begun: Begun) -> Outcome:
+        if spec.prompt_file:
+            await asyncio.to_thread(Path(spec.prompt_file).write_text, begun.prompt, "utf-8")
         parser = self._means.parser_for(spec.output)
         meter = Meter(self._a.agent, begun.before, begun.budgets, self._a.switch)
         self._shipper.say(f"{self._command.role} begins on {begun.workspace.base[:10]}: {spec.argv[0]}")

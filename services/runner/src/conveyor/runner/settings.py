@@ -3,10 +3,12 @@
 import re
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from conveyor.contracts.errors import SettingsError
 from conveyor.contracts.project import Project
 from conveyor.runner.core.agent import Agent
+from conveyor.runner.core.presets import PRESETS, completed
 from conveyor.runner.hooks import HookSettings
 from conveyor.runner.sandbox import SandboxSettings
 from conveyor.runner.sandbox import check as check_sandbox
@@ -76,6 +78,11 @@ def grace_s(settings: Settings) -> float:
     return settings.runner.drain_s + HOMECOMING_S
 
 
+def with_presets(settings: Settings) -> Settings:
+    """Return the settings with every agent completed from its preset."""
+    return replace(settings, agents={name: completed(agent) for name, agent in settings.agents.items()})
+
+
 def check(settings: Settings) -> None:
     """Refuse what cannot work: SettingsError names the key and what was expected."""
     if settings.runner.slots < 1:
@@ -89,8 +96,14 @@ def check(settings: Settings) -> None:
                 f"runner.caps.{name}: expected 1 or more for one of {', '.join(CAPPED)}, as in project.shop"
             )
     for name, agent in settings.agents.items():
-        if not agent.command or not agent.command[0]:
-            raise SettingsError(f"agents.{name}.command: expected a program and its arguments")
-        ours = [name for name in agent.pass_env if _OURS.match(name)]
-        if ours:
-            raise SettingsError(f"agents.{name}.pass_env: {ours[0]} is a setting of Conveyor's and not given to agents")
+        _check_agent(name, agent)
+
+
+def _check_agent(name: str, agent: Agent) -> None:
+    if agent.preset and agent.preset not in PRESETS:
+        raise SettingsError(f"agents.{name}.preset: {agent.preset!r} is not one of {', '.join(sorted(PRESETS))}")
+    if not agent.preset and not (agent.command and agent.command[0]):
+        raise SettingsError(f"agents.{name}: expected a preset, or a command: a program and its arguments")
+    ours = [name for name in agent.pass_env if _OURS.match(name)]
+    if ours:
+        raise SettingsError(f"agents.{name}.pass_env: {ours[0]} is a setting of Conveyor's and not given to agents")

@@ -4,13 +4,14 @@ import shutil
 
 from conveyor.cli.doctor.finding import Clipboard, Finding
 from conveyor.runner.preflight import Preflight
-from conveyor.runner.settings import Settings
+from conveyor.runner.settings import Settings, with_presets
 from conveyor.servicekit.clock import SYSTEM_CLOCK
 from conveyor.servicekit.settings import environment_with
 
 
 async def look(settings: Settings) -> list[Finding]:
     """Return how the agents of a runner on this machine are."""
+    settings = with_presets(settings)
     notes = Clipboard("agents")
     environment = environment_with({})
     preflight = Preflight(settings.agents, environment, SYSTEM_CLOCK)

@@ -12,6 +12,7 @@ from conveyor.gateway.settings import Settings as Gateway
 from conveyor.reconciler.settings import Settings as Reconciler
 from conveyor.runner.settings import Settings as Runner
 from conveyor.runner.settings import check as check_runner
+from conveyor.runner.settings import with_presets
 from conveyor.servicekit.sections import pipelines_of
 from conveyor.servicekit.settings import load
 from conveyor.stage_engine.projects import Projects
@@ -92,6 +93,6 @@ def _of_runner(runner: Runner, formats: Collection[str]) -> Iterator[str]:
         check_runner(runner)
     except SettingsError as error:
         yield str(error)
-    for name, agent in runner.agents.items():
+    for name, agent in with_presets(runner).agents.items():
         if agent.output not in formats:
             yield f"agents.{name}.output: {agent.output!r} is not one of {', '.join(sorted(formats))}"

@@ -12,8 +12,11 @@ StopSignal = Literal["SIGINT", "SIGTERM", "SIGHUP"]
 class Agent(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One `[agents.<name>]`. The prompt comes to its standard input, then end of file."""
 
-    command: tuple[str, ...]
-    """Program and arguments."""
+    preset: str = ""
+    """One of the agents that ship ready: claude, codex, gemini, opencode or aider. What is left at its default here is
+    the preset's."""
+    command: tuple[str, ...] = ()
+    """Program and arguments; `{prompt_file}` in them is replaced by a file that holds the prompt."""
     resume: tuple[str, ...] = ()
     """Arguments added to go on with an earlier session, `{session_id}` replaced; empty: it always starts afresh."""
     output: str = "text"

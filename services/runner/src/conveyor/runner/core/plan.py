@@ -11,6 +11,7 @@ from conveyor.runner.core.agent import Agent
 INHERITED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TERM", "SSL_CERT_FILE", "SSL_CERT_DIR", "NODE_EXTRA_CA_CERTS")
 """What every agent gets of the runner's environment: nothing of this is ours to hide."""
 RUNNER_FOLDER = ".conveyor"
+PROMPT_FILE = "{prompt_file}"
 
 
 class Ground(Struct, frozen=True, kw_only=True):
@@ -28,6 +29,8 @@ class RunSpec(Struct, frozen=True, kw_only=True):
     """One execution of an agent; times in seconds."""
 
     argv: tuple[str, ...]
+    prompt_file: str
+    """Where the prompt has to lie besides standard input; empty: nowhere."""
     env: dict[str, str]
     output: str
     wall_s: float
@@ -40,8 +43,11 @@ class RunSpec(Struct, frozen=True, kw_only=True):
 
 def plan(command: StartRun, agent: Agent, ground: Ground) -> RunSpec:
     """Return the execution that this command asks for."""
+    argv = (*agent.command, *_resumed(command, agent))
+    prompt_file = f"{ground.scratch}/prompt.md" if any(PROMPT_FILE in argument for argument in argv) else ""
     return RunSpec(
-        argv=(*agent.command, *_resumed(command, agent)),
+        argv=tuple(argument.replace(PROMPT_FILE, prompt_file) for argument in argv),
+        prompt_file=prompt_file,
         env={**_passed(agent, ground), **_places(ground), **agent.env, **_told(command)},
         output=agent.output,
         wall_s=float(agent.timeout_s or command.timeout_s),
