@@ -5,21 +5,23 @@ import asyncio
 
 import uvloop
 
-from tests.benchmarks import machine, p1, p2, p3, p5, p7, p8, p9, short_runs
+from tests.benchmarks import machine, p1, p2, p3, p4, p5, p6, p7, p8, p9, short_runs
 from tests.benchmarks.figures import note, say
 
 BENCHMARKS = {
     "P1": p1.measure,
     "P3": p3.measure,
     "P2": p2.measure,
+    "P4": p4.measure,
     "P5": p5.measure,
+    "P6": p6.measure,
     "P7": p7.measure,
     "P8": p8.measure,
     "P9": p9.measure,
     "RUNS": short_runs.measure,
 }
 
-PRETENDING = {"P5", "P8", "P9", "RUNS"}
+PRETENDING = {"P4", "P5", "P6", "P8", "P9", "RUNS"}
 """Those that run simulated servers in this very process, which feed git over pipes as asyncio's own loop allows it."""
 
 

@@ -8,14 +8,14 @@ import pytest
 from conveyor.contracts.pipelines import default_pipeline
 from conveyor.contracts.task import DONE
 from conveyor.stage_engine.core.decide import decide
-from tests.benchmarks import p1, p2, p3, p7, p9
+from tests.benchmarks import p1, p2, p3, p4, p6, p7, p9
 from tests.benchmarks.__main__ import BENCHMARKS
 from tests.benchmarks.figures import Figure, figure, percentile, say
 from tests.benchmarks.history import good_day
 
 
 def test_every_benchmark_of_the_promise_can_be_asked_for() -> None:
-    assert set(BENCHMARKS) >= {"P1", "P2", "P3", "P7", "P9"}
+    assert set(BENCHMARKS) >= {"P1", "P2", "P3", "P4", "P6", "P7", "P9"}
 
 
 def test_a_figure_is_one_line_of_json_with_five_fields(capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,3 +70,13 @@ async def test_p2_follows_a_webhook_through_real_processes() -> None:
 async def test_p9_looks_at_a_real_process_tree() -> None:
     figures = await p9.measure(p9.Size(rounds=1, settle_s=0, idle_s=0.5))
     assert tuple(found.id for found in figures) == ("P9.memory", "P9.cpu", "P9.cold_start")
+
+
+async def test_p4_sweeps_few_and_many_issues() -> None:
+    figures = await p4.measure(p4.Size(few=10, many=300, passes=2))
+    assert_positive(figures, "P4.calls", "P4.time", "P4.memory")
+
+
+async def test_p6_loses_webhooks_and_counts_calls() -> None:
+    figures = await p6.measure(p6.Size(losses=1, grace_s=0.2, interval_s=0.1, projects=2, issues=2, passes=1))
+    assert_positive(figures, "P6.delay", "P6.calls")

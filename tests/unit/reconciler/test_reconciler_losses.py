@@ -16,8 +16,14 @@ NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 def carried(origin: Origin, source: str = "plane", *, late_s: float = 0.0, day: int = 20) -> dict[str, Any]:
     at = NOW.replace(day=day)
     return {
-        **{"event_id": "e", "project": "shop", "key": "SHOP-1", "trace_id": "t", "source": source, "origin": origin},
-        **{"at": at - timedelta(seconds=late_s), "received_at": at},
+        "event_id": "e",
+        "project": "shop",
+        "key": "SHOP-1",
+        "trace_id": "t",
+        "source": source,
+        "origin": origin,
+        "at": at - timedelta(seconds=late_s),
+        "received_at": at,
     }
 
 
@@ -70,7 +76,12 @@ def test_a_run_whose_runner_is_gone_is_found() -> None:
     run = Run(run_id="r1", role="developer", agent="claude", attempt=1, runner_id="one", started_at=NOW)
     at = NOW - timedelta(hours=1)
     task = Task(
-        **{"project": "shop", "key": "SHOP-1", "issue_id": "i", "title": "t", "stage": "development", "branch": "b"},
+        project="shop",
+        key="SHOP-1",
+        issue_id="i",
+        title="t",
+        stage="development",
+        branch="b",
         created_at=at,
         entered_at=at,
         waiting=Waiting.RUN,
