@@ -1,5 +1,6 @@
 """Logical status keys and what projects call them: a pure table, resolved within one project's own states (SE-13)."""
 
+import functools
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -52,6 +53,7 @@ def _plain(name: str) -> str:
 _KEYS = {_plain(name): key for key, status in STATUSES.items() for name in status.names}
 
 
+@functools.lru_cache(maxsize=1024)
 def key_of(name: str) -> str:
     """Return the logical key of a status by its name, or an empty string for a status that is not ours."""
     return _KEYS.get(_plain(name), "")

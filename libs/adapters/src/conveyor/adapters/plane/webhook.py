@@ -23,6 +23,10 @@ DELIVERY_HEADER = "X-Plane-Delivery"
 _FIELDS = {"state_id": "state", "label_ids": "labels", "assignee_ids": "assignees", "parent_id": "parent"}
 _ACTIONS = {"create": "created", "update": "updated", "delete": "deleted"}
 T = TypeVar("T")
+_envelope = msgspec.json.Decoder(shapes.Envelope)
+_issue_hook = msgspec.json.Decoder(shapes.IssueHook)
+_comment_hook = msgspec.json.Decoder(shapes.CommentHook)
+_deleted_hook = msgspec.json.Decoder(shapes.DeletedHook)
 
 
 class PlaneActor(Struct, frozen=True, kw_only=True):
@@ -122,7 +126,7 @@ def parse(headers: Mapping[str, str], body: bytes) -> PlaneDelivery:
     Raises MessageError with the field's path when it is no JSON or misses what Conveyor needs. What Conveyor has no
     use for is a delivery without content.
     """
-    envelope = _decode(body, shapes.Envelope)
+    envelope = _decode(body, _envelope)
     action = _ACTIONS.get(envelope.action, envelope.action)
     content: IssueSnapshot | CommentSnapshot | Deleted | None = None
     actor = envelope.activity.actor if envelope.activity else None
@@ -146,11 +150,11 @@ def parse(headers: Mapping[str, str], body: bytes) -> PlaneDelivery:
 
 def _content(event: str, action: str, body: bytes) -> IssueSnapshot | CommentSnapshot | Deleted | None:
     if action == "deleted":
-        return Deleted(object_id=_decode(body, shapes.DeletedHook).data.id)
+        return Deleted(object_id=_decode(body, _deleted_hook).data.id)
     if event == "issue":
-        return _issue(_decode(body, shapes.IssueHook).data)
+        return _issue(_decode(body, _issue_hook).data)
     if event == "issue_comment":
-        return _comment(_decode(body, shapes.CommentHook).data)
+        return _comment(_decode(body, _comment_hook).data)
     return None
 
 
@@ -189,9 +193,9 @@ def _comment(data: shapes.CommentData) -> CommentSnapshot:
     )
 
 
-def _decode(body: bytes, kind: type[T]) -> T:
+def _decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     try:
-        return msgspec.json.decode(body, type=kind)
+        return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise MessageError(f"Plane webhook: {error}") from error
 
