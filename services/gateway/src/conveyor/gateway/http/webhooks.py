@@ -14,6 +14,7 @@ from conveyor.gateway.core.drafts import Ignored, IgnoredKind
 from conveyor.gateway.figures import Figures
 from conveyor.gateway.handlers import Answer, Intake, Malformed, Spooled, Unavailable
 from conveyor.gateway.http.hang_up import hang_up
+from conveyor.gateway.http.whole import send_whole
 from conveyor.gateway.ports import Source
 from conveyor.servicekit import logs
 from conveyor.servicekit.clock import SYSTEM_CLOCK
@@ -166,5 +167,4 @@ class Door:
 async def _send(send: Send, said: Said) -> None:
     body = _encode(said.body)
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": said.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send_whole(send, said.status, headers, body)
