@@ -11,6 +11,8 @@ from conveyor.cli.operate.options import AsJson, KeyArgument
 from conveyor.cli.show import status as overviews
 from conveyor.cli.show.header import header
 from conveyor.cli.show.jsons import printed
+from conveyor.cli.show.last_pass import last_pass
+from conveyor.cli.show.last_pass import line as line_of_pass
 from conveyor.cli.show.timeline import Entry, entries, lines
 from conveyor.contracts import streams
 from conveyor.contracts.events import AnyEvent
@@ -48,9 +50,11 @@ async def _status(project: str, *, with_ended: bool, as_json: bool) -> None:
     async with session.current().bus() as bus:
         known = [found.record.task for found in await TaskStore(bus).all()]
         runners = sorted(await Bucket(bus, streams.RUNNERS).keys())
+        swept = await last_pass(Bucket(bus, streams.RECONCILER))
     shown = [task for task in known if task.project == (project or task.project)]
     places = positions(known, session.current().repository_of)
     seen = overviews.overview(shown, runners, with_ended=with_ended, places=places)
+    seen = msgspec.structs.replace(seen, last_pass=swept)
     if as_json:
         typer.echo(printed(seen))
         return
@@ -58,6 +62,7 @@ async def _status(project: str, *, with_ended: bool, as_json: bool) -> None:
     if seen.tasks:
         console.print(overviews.table(seen, SYSTEM_CLOCK.now()))
     console.print(overviews.footer(seen, with_ended=with_ended), style="dim", soft_wrap=True)
+    console.print(line_of_pass(seen.last_pass, SYSTEM_CLOCK.now()), style="dim", soft_wrap=True)
 
 
 @task_app.command()

@@ -8,6 +8,7 @@ from msgspec import Struct
 from rich.table import Table
 
 from conveyor.cli.show.ages import age, money
+from conveyor.cli.show.last_pass import LastPass
 from conveyor.contracts.task import Task, Waiting
 
 
@@ -37,6 +38,8 @@ class Overview(Struct, frozen=True, kw_only=True):
     queued_runs: int
     running: int
     runners: tuple[str, ...]
+    last_pass: LastPass | None = None
+    """What the reconciler's last pass did; None before the first."""
 
 
 def overview(
