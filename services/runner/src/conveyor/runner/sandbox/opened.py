@@ -26,8 +26,9 @@ async def take_from_target(git: Git, workspace: Workspace, names: tuple[str, ...
     if not names:
         return Exchange()
     where, target = _anywhere(names), _target(workspace)
-    # Ignored files too: an earlier run may have left them.
-    await git.work(workspace.git_dir, workspace.path, "clean", "-ffdxq", "--", *where)
+    if not workspace.is_new:  # in a new one is only what git put there, and a walk over a large tree is felt
+        # Ignored files too: an earlier run may have left them.
+        await git.work(workspace.git_dir, workspace.path, "clean", "-ffdxq", "--", *where)
     swapped = await _names(git, workspace, "diff", "--name-only", "--no-renames", workspace.base, target, "--", *where)
     if not swapped:
         return Exchange()

@@ -19,8 +19,6 @@ _SETTINGS = {
     "core.hooksPath": "/dev/null",  # a hook the agent wrote must not run with the runner's rights
     "core.fsmonitor": "false",
     "core.quotePath": "false",
-    "core.untrackedCache": "true",  # a second look at a large tree then asks only folders that changed
-    "checkout.workers": "0",  # as many as there are cores: a large tree is checked out in parallel
     "gc.auto": "0",
     "maintenance.auto": "false",
     "protocol.ext.allow": "never",
