@@ -4,8 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from msgspec import structs
-
 from conveyor.reconciler.app import compose
 from conveyor.reconciler.handlers import Reconciler
 from conveyor.reconciler.ports import Messenger
@@ -36,5 +34,5 @@ async def reconciler(
     """Somebody who makes passes over this house, by hand, and tells these."""
     chosen, service = settings_of(house, **settings), Service("reconciler")
     async with service.resources:
-        world = await compose(service, chosen, house.bus)
-        yield Reconciler(structs.replace(world, messengers=messengers), chosen.reconciler)
+        world = await compose(service, chosen, house.bus, messengers=messengers)
+        yield Reconciler(world, chosen.reconciler)

@@ -238,9 +238,7 @@ async def test_the_forges_webhook_is_registered_again_when_it_is_missing_or_inac
     )
     service = Service("reconciler")
     async with service.resources:
-        world = await compose(service, settings, house.bus)
-        assert world.watch is not None
-        world.watch._senders._messengers = (tell,)
+        world = await compose(service, settings, house.bus, messengers=(tell,))
         sweeper = Reconciler(world, settings.reconciler)
         for _ in range(2):
             await sweeper.run_pass()

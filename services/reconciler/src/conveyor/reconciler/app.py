@@ -22,6 +22,7 @@ from conveyor.contracts.streams import EVENTS, LEASES, RECONCILER, RUNNERS
 from conveyor.reconciler.figures import Figures
 from conveyor.reconciler.handlers import Reconciler, Report, World
 from conveyor.reconciler.patience import Limiter, PatientLimiter
+from conveyor.reconciler.ports import Messenger
 from conveyor.reconciler.settings import ReconcilerSettings, Settings
 from conveyor.reconciler.telling import Chat
 from conveyor.reconciler.watch import Door, Senders, Watch
@@ -80,15 +81,26 @@ def started(mode: Mode) -> Callable[[Service, Settings], Awaitable[None]]:
     return start_in_mode
 
 
-async def compose(service: Service, settings: Settings, bus: Bus, clock: Clock = SYSTEM_CLOCK) -> World:
-    """Return everybody the reconciler asks; they are closed with the service. SettingsError for an unknown stage."""
+async def compose(
+    service: Service,
+    settings: Settings,
+    bus: Bus,
+    clock: Clock = SYSTEM_CLOCK,
+    *,
+    messengers: tuple[Messenger, ...] | None = None,
+) -> World:
+    """Return everybody the reconciler asks; they are closed with the service. SettingsError for an unknown stage.
+
+    People are told by `messengers`, or by those that the settings name.
+    """
     check_stages(settings, service.config_path)
     limiter = PatientLimiter(_limiter(settings.plane), clock)
     tracker = PlaneTracker(settings.plane.url, settings.plane.workspace, _key(settings.plane), limiter=limiter)
     service.resources.push_async_callback(tracker.close)
     forge = GiteaForge(settings.gitea.url, settings.gitea.token.reveal())
     service.resources.push_async_callback(forge.close)
-    notes, messengers = Bucket(bus, RECONCILER), _messengers(service, settings)
+    notes = Bucket(bus, RECONCILER)
+    messengers = _messengers(service, settings) if messengers is None else messengers
     senders = Senders(EventsBehind(bus, clock), notes, messengers, settings.reconciler.loss_alert)
     return World(
         projects=settings.project,
@@ -143,7 +155,7 @@ class EventsBehind:
                 continue  # the engine buries it; it is nobody's loss
 
 
-def _messengers(service: Service, settings: Settings) -> tuple[Chat, ...]:
+def _messengers(service: Service, settings: Settings) -> tuple[Messenger, ...]:
     notify, found = settings.notify, list[Telegram | WebhookOut]()
     if notify.telegram_token:
         found.append(Telegram(notify.telegram_token.reveal(), notify.telegram_chat_id))

@@ -69,9 +69,7 @@ class Reconciler:
 
     def _tell_orphans(self, found: list[str]) -> None:
         for run_id in set(found) - self._orphans:
-            self._log.warning(
-                "a run without its runner", run_id=run_id, hint="cancel the task to end its wait"
-            )
+            self._log.warning("a run without its runner", run_id=run_id, hint="cancel the task to end its wait")
         self._orphans = set(found)
 
     async def _begin(self) -> Report:
