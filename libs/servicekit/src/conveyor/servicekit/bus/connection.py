@@ -12,12 +12,12 @@ from pathlib import Path
 
 import msgspec
 import nats.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
 from conveyor.contracts.errors import PermanentError, TransientError
 from conveyor.servicekit import logs
+from conveyor.servicekit.bus.client import QuickClient
 from conveyor.servicekit.bus.errors import ApiError
 from conveyor.servicekit.clock import SYSTEM_CLOCK
 from conveyor.servicekit.sections import NatsSettings
@@ -40,7 +40,7 @@ class Bus:
     def __init__(self, settings: NatsSettings, name: str) -> None:
         self.settings = settings
         self.name = name
-        self.client = Client()
+        self.client = QuickClient()
         """The library's client; nobody outside this package touches it."""
         self._mailbox = ""
         self._tokens = itertools.count()

@@ -29,7 +29,7 @@ async def send_whole(send: Send, status: int, headers: list[tuple[bytes, bytes]]
 
     `send` is best the server's own, not one that a middleware wrapped.
     """
-    answering = getattr(send, "__self__", None)
+    answering: Any = getattr(send, "__self__", None)
     if hasattr(answering, "transport"):
         answering.transport = Whole(answering.transport)
     await send({"type": "http.response.start", "status": status, "headers": headers})
