@@ -20,12 +20,15 @@ from conveyor.servicekit.bus.connection import REQUEST_TIMEOUT_S, Bus
 from conveyor.servicekit.bus.errors import ApiError
 from conveyor.servicekit.bus.events import EventLog
 from conveyor.servicekit.bus.wire import Stored
+from conveyor.servicekit.clock import SYSTEM_CLOCK
 
 BATCH_ID = "Nats-Batch-Id"
 BATCH_SEQUENCE = "Nats-Batch-Sequence"
 BATCH_COMMIT = "Nats-Batch-Commit"
 MOST_TOGETHER = 100
 MOST_BYTES = 1024 * 1024
+COMPANY_SHARE, COMPANY_S = 0.25, 0.01
+"""Between two batches, of what the last one took and at most: who was just answered comes again and joins."""
 
 
 class Waiting(Struct, frozen=True):
@@ -101,7 +104,11 @@ class GroupCommit(EventLog):
     async def _send(self) -> None:
         try:
             while batch := self._taken():
+                begun = SYSTEM_CLOCK.monotonic()
                 await self._store(batch)
+                if len(batch) > 1:
+                    took_s = SYSTEM_CLOCK.monotonic() - begun
+                    await SYSTEM_CLOCK.sleep(min(took_s * COMPANY_SHARE, COMPANY_S))
         finally:
             self._is_busy = False
 
