@@ -112,7 +112,7 @@ def settings(agent: Agent, **runner: Any) -> Settings:
 @pytest.mark.parametrize(
     ("wrong", "why"),
     [
-        (settings(Agent(command=())), r"agents\.claude\.command"),
+        (settings(Agent(command=())), r"agents\.claude: expected a preset"),
         (settings(Agent(command=("x",), pass_env=("CONVEYOR_PLANE__API_KEY",))), "CONVEYOR_PLANE__API_KEY"),
         (settings(Agent(command=("x",)), slots=0), "slots"),
         (settings(Agent(command=("x",)), pools=()), "pools"),
