@@ -124,7 +124,9 @@ async def _ci_is_green(stage: Stage, task: Task) -> None:
 
 
 async def _open_another(stage: Stage, task: Task) -> None:
+    """The task stands afterwards as it stood before, so nothing else tells that the forge has sent its word of it."""
     await stage.house.gitea.open_pull(REPO, task.branch, title="Again", by="ada")
+    await stage.house.gitea.settled()
 
 
 async def _update(stage: Stage, task: Task) -> None:
@@ -150,6 +152,7 @@ async def _reopen(stage: Stage, task: Task) -> None:
     gitea = stage.house.gitea
     actor = gitea.forge.world.user("ada")
     edit_pull(gitea.forge, gitea.repo(REPO), gitea.pull(REPO, task.pull_request), PullEdit(state="open"), actor)
+    await gitea.settled()
 
 
 def _review(verdict: str) -> Act:
