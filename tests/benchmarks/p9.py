@@ -64,7 +64,8 @@ async def _round(size: Size) -> Look:
         async with _conveyor_up(config) as (up, urls):
             ready = SYSTEM_CLOCK.monotonic()
             world.subscribe(urls["gateway"])
-            await asyncio.wait_for(_carry_one_task(world, urls["nats"]), TIMEOUT_S)
+            async with asyncio.timeout(TIMEOUT_S):
+                await _carry_one_task(world, urls["nats"])
             cold_start_s = SYSTEM_CLOCK.monotonic() - begun
             await SYSTEM_CLOCK.sleep(size.settle_s)
             cpu_s = tree.cpu_s(up.pid)

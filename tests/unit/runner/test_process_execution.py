@@ -132,7 +132,8 @@ async def test_cancel_ends_it_within_two_seconds(tmp_path: Path, is_deaf: bool) 
     listener, switch = Listener(), StopSwitch()
     command = spec(tmp_path, deaf + "import time; print('up'); time.sleep(60)", ladder=Ladder())
     running = asyncio.create_task(run(command, listener, switch))
-    await asyncio.wait_for(listener.first_output.wait(), 10)
+    async with asyncio.timeout(10):
+        await listener.first_output.wait()
     began = time.monotonic()
     switch.stop(Stop.CANCELLED)
     assert (await running).stop is Stop.CANCELLED
@@ -145,9 +146,11 @@ async def test_cancel_does_not_wait_for_a_slow_time_out(tmp_path: Path) -> None:
     listener, switch = Listener(), StopSwitch()
     command = spec(tmp_path, code, timers=Timers(wall_s=0.5), ladder=Ladder(gentle_wait_s=30, term_wait_s=30))
     running = asyncio.create_task(run(command, listener, switch))
-    await asyncio.wait_for(listener.first_output.wait(), 10)
+    async with asyncio.timeout(10):
+        await listener.first_output.wait()
     switch.stop(Stop.CANCELLED)
-    await asyncio.wait_for(running, 4)
+    async with asyncio.timeout(4):
+        await running
 
 
 async def test_stop_asked_before_the_start_still_stops(tmp_path: Path) -> None:
@@ -206,7 +209,8 @@ async def test_cancelling_the_watcher_leaves_nothing_behind(tmp_path: Path) -> N
     listener = Listener()
     command = spec(tmp_path, _STRAY + "time.sleep(60)")
     running = asyncio.create_task(execute(command, listener, StopSwitch()))
-    await asyncio.wait_for(listener.first_output.wait(), 10)
+    async with asyncio.timeout(10):
+        await listener.first_output.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

@@ -81,5 +81,6 @@ async def test_a_writer_waits_while_the_stream_is_slow(eventually: Any) -> None:
         await asyncio.sleep(0)
         assert not writing.done()
         stream.open.set()
-        await asyncio.wait_for(writing, 5)
+        async with asyncio.timeout(5):
+            await writing
     assert sum(map(len, stream.chunks)) == BUFFER_BYTES + 1 + len("end")

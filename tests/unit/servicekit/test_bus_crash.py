@@ -107,7 +107,8 @@ async def test_a_killed_server_loses_nothing_acknowledged_and_everybody_goes_on(
         await eventually(lambda already=already: len(acknowledged) >= already, timeout_s=20)
         await own_nats.kill()
         await own_nats.start()
-    await asyncio.wait_for(publishing, 30)
+    async with asyncio.timeout(30):
+        await publishing
     assert acknowledged == set(range(1, 401))
     await eventually(lambda: handled >= acknowledged, timeout_s=15)
     await eventually(lambda: followed and followed[-1] == 400, timeout_s=15)
@@ -134,7 +135,8 @@ async def test_requests_in_flight_fail_when_the_connection_breaks_not_at_their_t
     await asyncio.sleep(0.1)  # waits: until the question is under way; the outcome is the same before
     await own_nats.kill()
     with pytest.raises(TransientError, match="unknown"):
-        await asyncio.wait_for(asking, 5)
+        async with asyncio.timeout(5):
+            await asking
     assert not bus.is_connected
     with pytest.raises(TransientError, match="not connected"):
         await bus.request("silent", b"", None, 0.2)

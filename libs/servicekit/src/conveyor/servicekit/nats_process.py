@@ -19,6 +19,7 @@ from conveyor.servicekit.clock import SYSTEM_CLOCK
 
 START_TIMEOUT_S = 15.0
 STOP_TIMEOUT_S = 10.0
+GREETING_TIMEOUT_S = 2.0
 _PR_SET_PDEATHSIG = 1
 _POLL_S = 0.01
 
@@ -152,9 +153,10 @@ class NatsProcess:
         """Whether a client gets INFO with JetStream on and a PONG."""
         reader, writer = await asyncio.open_connection(self._host, self._port)
         try:
-            info = await asyncio.wait_for(reader.readline(), 1)
-            writer.write(b'CONNECT {"verbose":false}\r\nPING\r\n')
-            pong = await asyncio.wait_for(reader.readline(), 1)
+            async with asyncio.timeout(GREETING_TIMEOUT_S):
+                info = await reader.readline()
+                writer.write(b'CONNECT {"verbose":false}\r\nPING\r\n')
+                pong = await reader.readline()
             return b'"jetstream":true' in info and pong.startswith(b"PONG")
         except TimeoutError:
             return False

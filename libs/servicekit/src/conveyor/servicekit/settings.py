@@ -132,17 +132,19 @@ def _from_text(text: str, wanted: Any, variable: str) -> object:
     if is_secrets(wanted):
         return [part.strip() for part in text.split(",") if part.strip()]
     try:
-        plain = text if wanted in (int, float, bool) else _as_json(text)
+        plain = text if wanted in (int, float, bool) else _as_json(text, wanted)
         return msgspec.to_builtins(msgspec.convert(plain, wanted, strict=False))
     except (msgspec.ValidationError, TypeError, ValueError) as error:
         raise SettingsError(f"{variable}: {error}") from error
 
 
-def _as_json(text: str) -> object:
+def _as_json(text: str, wanted: Any) -> object:
+    """Return JSON as it reads, and anything else as text: for a list, what stands between commas."""
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError:
-        return [part.strip() for part in text.split(",")] if "," in text else text
+        is_list = typing.get_origin(wanted) is tuple
+        return [part.strip() for part in text.split(",") if part.strip()] if is_list else text
 
 
 def _resolve(value: Any, wanted: Any, folder: Path, place: str) -> Any:

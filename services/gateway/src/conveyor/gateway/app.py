@@ -163,7 +163,8 @@ async def make_streams(service: Service, bus: Bus, replicas: int) -> None:
 async def told_to_stop(stopping: asyncio.Event, within_s: float) -> bool:
     """Return after a while, or as soon as the service stops: whether it does."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stopping.wait(), within_s)
+        async with asyncio.timeout(within_s):
+            await stopping.wait()
     return stopping.is_set()
 
 

@@ -80,7 +80,8 @@ class Puller:
         subscription, self._subscription = self._subscription, None
         if subscription is not None and self._bus.is_connected:
             with contextlib.suppress(nats.errors.Error, TimeoutError):
-                await asyncio.wait_for(subscription.drain(), 2)  # type: ignore[no-untyped-call] # the library has no types here
+                async with asyncio.timeout(2):
+                    await subscription.drain()  # type: ignore[no-untyped-call] # the library has no types here
 
     async def _turn(self) -> None:
         if self._is_broken:

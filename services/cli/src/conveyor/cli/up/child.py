@@ -13,6 +13,8 @@ Sink = Callable[[str, bytes], None]
 """Takes one line of output (without its end) and whose it is."""
 _READ_BYTES = 65_536
 _LONGEST_LINE = 1_048_576
+_LAST_LINES_S = 5.0
+"""How long the output of an ended process may take: a stranger it left behind may hold the pipe open for ever."""
 
 
 class Child:
@@ -44,9 +46,12 @@ class Child:
         return self._process.pid
 
     async def wait(self) -> int:
-        """Return its exit code once it has ended and its last line was handed on; minus the signal that ended it."""
+        """Return its exit code once it has ended and its last line was handed on; minus the signal that ended it.
+
+        Whoever stops waiting stops nothing else: the lines are handed on all the same.
+        """
         code = await self._process.wait()
-        await self._pump
+        await asyncio.wait({self._pump}, timeout=_LAST_LINES_S)
         return code
 
     async def stop(self, grace_s: float) -> None:
