@@ -6,7 +6,7 @@ CLAUDE_VERSION ?= 2.1.328
 MEMBERS := $(sort $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml services/*/pyproject.toml)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos test-claude check bench behaviour pin clean
+.PHONY: help install demo test chaos test-claude check bench behaviour examples pin clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,9 @@ bench: install ## the figures: one JSON object a line
 
 behaviour: install ## every row of docs/behaviour.md with the tests that prove it
 	$(BIN)/python tests/architecture/behaviour_report.py
+
+examples: install ## write deploy/env.example and deploy/conveyor.example.toml anew from the settings
+	$(BIN)/python -m tools.examples
 
 pin: install ## compile the requirements files anew (hashes, no index host)
 	$(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements.in -o requirements.txt

@@ -133,6 +133,22 @@ def test_a_mistake_in_a_variable_is_named(tmp_path: Path, variable: str, value: 
         loaded(tmp_path, "", {variable: value})
 
 
+@pytest.mark.parametrize(
+    ("text", "pools"),
+    [("gpu", ("gpu",)), ("gpu, large", ("gpu", "large")), ('["gpu"]', ("gpu",)), ("", ())],
+)
+def test_a_list_is_given_by_a_variable_with_commas_or_as_json(text: str, pools: tuple[str, ...]) -> None:
+    class Listed(Section, frozen=True, kw_only=True):
+        pools: tuple[str, ...] = ("default",)
+        note: str | None = None
+
+    class Whole(Struct, frozen=True, kw_only=True):
+        runner: Listed = Listed()
+
+    variables = {"CONVEYOR_RUNNER__POOLS": text, "CONVEYOR_RUNNER__NOTE": "one, two"}
+    assert load(Whole, None, environment=variables).runner == Listed(pools=pools, note="one, two")
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"gone\.toml: cannot read the configuration: No such file"):
         load(Settings, tmp_path / "gone.toml", environment={})

@@ -78,11 +78,11 @@ def _of_table(table: Table, inside: str = "") -> Iterator[str]:
     yield ""
     if table.shape == "free":
         about, example = FREE[table.path]
-        yield from _prose(about)
+        yield from prose(about)
         yield f"[{table.path}]"
         yield example
         return
-    yield from _prose(table.about)
+    yield from prose(table.about)
     path = inside or table.path
     path = f"{path}.{NAMES[path]}" if table.shape == "named" else path
     yield f"[[{path}]]" if table.shape == "many" else f"[{path}]"
@@ -94,7 +94,7 @@ def _of_table(table: Table, inside: str = "") -> Iterator[str]:
 
 def _of_key(path: str, key: Key) -> Iterator[str]:
     choices = f"One of: {', '.join(key.choices)}." if key.choices else ""
-    yield from _prose(f"{key.about} {choices}".strip())
+    yield from prose(f"{key.about} {choices}".strip())
     example = EXAMPLES.get(f"{path}.{key.name}")
     if key.is_secret:
         single = key.name.removesuffix("s") if isinstance(key.default, tuple) else key.name
@@ -108,6 +108,7 @@ def _of_key(path: str, key: Key) -> Iterator[str]:
         yield f"#{key.name} = {value(key.default)}"
 
 
-def _prose(text: str) -> Iterator[str]:
+def prose(text: str) -> Iterator[str]:
+    """Yield a text as comments, its paragraphs wrapped."""
     for paragraph in _ROW.sub("", text).split("\n"):
         yield from (f"# {line}" for line in textwrap.wrap(paragraph, _WIDTH, break_on_hyphens=False))
