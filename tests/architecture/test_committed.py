@@ -15,8 +15,6 @@ INDEX_HOST = re.compile(
 PINS = re.compile(
     r"requirements|constraints|^(?!deploy/).*\.toml$|\.lock$|lock\.json$|Dockerfile|Makefile$|\.cfg$|^\.ci/"
 )
-    r"requirements|constraints|^(?!deploy/).*\.toml$|\.lock$|lock\.json$|Dockerfile|Makefile$|\.cfg$|^\.ci/"
-)
 SLEEPERS = {("time", "sleep"), ("asyncio", "sleep"), ("anyio", "sleep"), ("trio", "sleep")}
 WAITS = "# waits:"
 
