@@ -1,5 +1,7 @@
 """The simulated Plane's REST v1, trap by trap."""
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -212,14 +214,21 @@ async def test_comments_live_with_their_traps(plane_bench: Any) -> None:
     assert (await plane_bench.ask("GET", one)).status_code == 404
 
 
-async def test_author_can_be_forged(plane_bench: Any) -> None:
+async def test_a_claimed_author_shows_in_all_but_the_actor(
+    plane_bench: Any, plane_golden: Callable[[str], Any]
+) -> None:
+    """Only the answer to the creation repeats the claim as the actor, as in the capture of the real one."""
     issue = plane_bench.plane.create_issue(plane_bench.project, "One")
-    body = {"comment_html": "<p>x</p>", "created_by": plane_bench.plane.owner.id}
-    await plane_bench.ask("POST", f"work-items/{issue.id}/comments/", json=body)
+    path, owner, bot = f"work-items/{issue.id}/comments/", plane_bench.plane.owner.id, plane_bench.bot.id
+    made = await plane_bench.ask("POST", path, json={"comment_html": "<p>x</p>", "created_by": owner})
+    assert (made.json()["created_by"], made.json()["actor"]) == (owner, owner)
+    (row,) = (await plane_bench.get(path))["results"]
+    assert (row["created_by"], row["actor"]) == (owner, bot)
     await plane_bench.plane.courier.idle()
-    told = plane_bench.receiver.bodies[-1]
-    assert told["data"]["created_by"] == told["data"]["actor"] == plane_bench.plane.owner.id
-    assert told["activity"]["actor"]["id"] == plane_bench.bot.id
+    told, captured = plane_bench.receiver.bodies[-1], json.loads(plane_golden("webhook-comment-claimed")["body"])
+    for one in (told, captured):
+        assert one["data"]["actor"] == one["activity"]["actor"]["id"] != one["data"]["created_by"]
+    assert told["data"]["created_by"] == owner
 
 
 async def test_history_names_states_and_their_ids(plane_bench: Any) -> None:

