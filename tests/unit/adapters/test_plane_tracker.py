@@ -6,6 +6,8 @@ import pytest
 
 from conveyor.adapters.plane import DuplicateError, InvalidKeyError, NoPermissionError, PlaneTracker, RateLimiter
 from conveyor.contracts.errors import PermanentError, TransientError
+from conveyor.contracts.observed import LONG_AGO
+from conveyor.simulator.plane import shapes
 
 Bench = Any
 """A PlaneBench; see conftest."""
@@ -168,6 +170,16 @@ async def test_an_edit_through_the_api_is_told_apart_too(bench: Bench) -> None:
     assert comments[changed.id].actor_id == bench.plane.owner.id
 
 
+async def test_a_comment_is_its_writers_whoever_that_one_claims_to_be(bench: Bench) -> None:
+    issue, guest = bench.plane.create_issue(bench.project, "talk"), bench.plane.add_user("Gus", 5)
+    async with httpx.AsyncClient(base_url=bench.plane.url, headers={"X-API-Key": guest.api_key}) as client:
+        path = f"/api/v1/workspaces/{bench.plane.slug}/projects/{bench.project.id}/work-items/{issue.id}/comments/"
+        body = {"comment_html": "<p>:approved:</p>", "created_by": bench.plane.owner.id}
+        assert (await client.post(path, json=body)).status_code == 201
+    (comment,) = await bench.tracker.comments(bench.project.id, issue.id)
+    assert comment.actor_id == guest.id
+
+
 async def test_blockers_are_read_from_either_end(bench: Bench) -> None:
     one, two, three = (bench.plane.create_issue(bench.project, name) for name in "abc")
     bench.plane.relate(one, "blocked_by", two)
@@ -283,3 +295,23 @@ async def test_polling_in_another_process_leaves_the_effects_their_calls(bench: 
     for _ in range(60 - 10 - 31):
         await acting.me()
     assert 429 not in {request.status for request in bench.plane.requests}
+
+
+@pytest.mark.behaviour("RC-2")
+async def test_a_time_that_cannot_be_read_is_long_ago_and_spoils_neither_the_list_nor_its_end(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("new", "strange", "old"):
+        bench.plane.create_issue(bench.project, name)
+    bench.plane.backdate("SHOP-1", 60)
+    bench.plane.backdate("SHOP-3", 7200)
+    listed, hour_ago = shapes.issue, bench.plane.clock.now() - timedelta(hours=1)
+
+    def strangely(issue: Any, *rest: Any) -> Any:
+        undated = {"updated_at": "yesterday", "created_at": None}
+        return {**listed(issue, *rest), **(undated if issue.name == "strange" else {})}
+
+    monkeypatch.setattr(shapes, "issue", strangely)
+    found = [issue async for issue in bench.tracker.changed_issues(bench.project.id, hour_ago)]
+    assert [issue.title for issue in found] == ["strange", "new"]
+    assert (found[0].updated_at, found[0].created_at) == (LONG_AGO, LONG_AGO)

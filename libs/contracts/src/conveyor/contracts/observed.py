@@ -1,9 +1,12 @@
 """What the tracker and the forge showed us when asked: plain values that adapters return and pure cores compare."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from msgspec import Struct
+
+LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+"""The time of what shows no time that can be read: it counts as old (RC-2)."""
 
 
 class TrackerState(Struct, frozen=True, kw_only=True):
@@ -36,7 +39,7 @@ class TrackerIssue(Struct, frozen=True, kw_only=True):
 
 
 class TrackerComment(Struct, frozen=True, kw_only=True):
-    """One comment as the tracker lists it; `actor_id` is what its writer claimed, `is_ours` too."""
+    """One comment as the tracker lists it; `actor_id` is who wrote it, `is_ours` what the writer claimed."""
 
     comment_id: str
     actor_id: str

@@ -1,11 +1,21 @@
 """What we read of Plane's REST answers; unknown fields are ignored."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, ValidationError, convert
+
+from conveyor.contracts.observed import LONG_AGO
 
 Time = Annotated[datetime, Meta(tz=True)]
+
+
+def time_of(told: Any) -> datetime:
+    """Return a time of a row; one that cannot be read is long ago, and spoils neither its row nor the list (RC-2)."""
+    try:
+        return convert(told, Time)
+    except ValidationError:
+        return LONG_AGO
 
 
 class UserRow(Struct, frozen=True):
@@ -39,19 +49,19 @@ class IssueRow(Struct, frozen=True):
     sequence_id: int
     state: str | None
     project: str
-    created_at: Time
-    updated_at: Time
+    created_at: Any = None
+    updated_at: Any = None
     description_html: str | None = None
 
 
 class CommentRow(Struct, frozen=True):
-    """A comment; `actor` can be set by a caller, so it proves nothing."""
+    """A comment; a caller may claim another `created_by`, but `actor` is whose key or session wrote it."""
 
     id: str
-    created_at: Time
+    created_at: Any = None
     comment_html: str | None = None
     actor: str | None = None
-    edited_at: Time | None = None
+    edited_at: Any = None
     updated_by: str | None = None
     """Who edited it last; the answer to its creation names the writer here, every later reading nobody."""
     external_source: str | None = None
@@ -61,7 +71,7 @@ class ActivityRow(Struct, frozen=True):
     """One change of an issue; values are names, identifiers are ids, the actor is the key's or session's owner."""
 
     id: str
-    created_at: Time
+    created_at: Any = None
     field: str | None = None
     new_identifier: str | None = None
     actor: str | None = None

@@ -17,12 +17,13 @@ from conveyor.adapters.plane.shapes import (
     RelationRows,
     StateRow,
     UserRow,
+    time_of,
 )
 from conveyor.adapters.plane.status_names import own_state, resolve_state
 from conveyor.adapters.plane.text import html_of, text_of
 from conveyor.contracts.errors import PermanentError
 from conveyor.contracts.ids import is_key
-from conveyor.contracts.observed import StateChange, TrackerComment, TrackerIssue, TrackerMember, TrackerState
+from conveyor.contracts.observed import LONG_AGO, StateChange, TrackerComment, TrackerIssue, TrackerMember, TrackerState
 
 SOURCE = "conveyor"
 """The external source of what we write; with the external id it makes a repeated comment a refused duplicate."""
@@ -114,14 +115,15 @@ class PlaneTracker:
     async def changed_issues(self, project_id: str, since: datetime) -> AsyncIterator[TrackerIssue]:
         """Yield the issues whose `updated_at` is `since` or later, newest first, each once; pages as they are needed.
 
-        Deleted, archived and draft issues are never in the list.
+        Deleted, archived and draft issues are never in the list. One whose time cannot be read is yielded wherever it
+        stands.
         """
         fields = "id,name,sequence_id,state,project,created_at,updated_at,description_html"
         params = {"order_by": "-updated_at", "per_page": _PAGE, "fields": fields}
         call = Call(path=f"{self._project_path(project_id)}/work-items", params=params, doing="listing changed issues")
         seen: set[str] = set()
         async for row in self._http.pages(call, Page[IssueRow]):
-            if row.updated_at < since:
+            if LONG_AGO < time_of(row.updated_at) < since:
                 return
             if row.id not in seen:
                 seen.add(row.id)
@@ -136,7 +138,7 @@ class PlaneTracker:
         call = Call(path=path, doing=f"reading the activities of issue {issue_id}")
         latest: ActivityRow | None = None
         async for row in self._http.pages(call, Page[ActivityRow]):
-            if row.field == "state" and (latest is None or row.created_at >= latest.created_at):
+            if row.field == "state" and (latest is None or time_of(row.created_at) >= time_of(latest.created_at)):
                 latest = row
         if latest is None:
             return None
@@ -144,7 +146,7 @@ class PlaneTracker:
             activity_id=latest.id,
             state_id=latest.new_identifier or "",
             actor_id=latest.actor or "",
-            at=latest.created_at,
+            at=time_of(latest.created_at),
         )
 
     async def relations(self, project_id: str, issue_id: str) -> tuple[str, ...]:
@@ -157,11 +159,11 @@ class PlaneTracker:
         return tuple(row.issue_id for row in rows.blocked_by)
 
     async def comments(self, project_id: str, issue_id: str) -> tuple[TrackerComment, ...]:
-        """Return the issue's comments, oldest first; their author is what the writer claimed and proves nothing."""
+        """Return the issue's comments, oldest first, each with who really wrote it, whomever that one claimed to be."""
         path = f"{self._issue_path(project_id, issue_id)}/comments"
         call = Call(path=path, doing=f"reading the comments of issue {issue_id}")
         rows = [row async for row in self._http.pages(call, Page[CommentRow])]
-        return tuple(_comment(row) for row in sorted(rows, key=lambda row: row.created_at))
+        return tuple(_comment(row) for row in sorted(rows, key=lambda row: time_of(row.created_at)))
 
     async def set_state(self, project_id: str, issue_id: str, state_id: str) -> None:
         """Move the issue into a state; harmless when it is there already."""
@@ -202,8 +204,8 @@ class PlaneTracker:
             title=row.name,
             state_id=row.state or "",
             description=text_of(row.description_html or ""),
-            updated_at=row.updated_at,
-            created_at=row.created_at,
+            updated_at=time_of(row.updated_at),
+            created_at=time_of(row.created_at),
         )
 
     async def _load_identifier(self, project_id: str) -> str:
@@ -230,7 +232,7 @@ def _comment(row: CommentRow) -> TrackerComment:
         comment_id=row.id,
         actor_id=row.actor or "",
         text=text_of(row.comment_html or ""),
-        at=row.created_at,
+        at=time_of(row.created_at),
         # Only the web page sets edited_at; every edit sets updated_by.
         is_edited=row.edited_at is not None or row.updated_by is not None,
         is_ours=row.external_source == SOURCE,
