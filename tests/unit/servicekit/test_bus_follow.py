@@ -8,6 +8,7 @@ import pytest
 
 from conveyor.contracts.errors import PermanentError
 from conveyor.servicekit.bus import Bus, Message, Start, follow, scan
+from conveyor.servicekit.bus.follow import WINDOW
 
 Make = Callable[..., Any]
 
@@ -41,6 +42,18 @@ async def test_a_scan_longer_than_its_window_is_complete_and_leaves_no_consumer(
     await asyncio.gather(*(bus.request("log.shop.SHOP-1.a", b"x" * 1000) for _ in range(1500)))
     assert [message.seq async for message in scan(bus, "LOGS", ("log.>",))] == list(range(1, 1501))
     assert not msgspec.json.decode(await bus.api("CONSUMER.NAMES.LOGS"))["consumers"]
+
+
+async def test_a_scan_ends_though_what_it_counted_on_is_removed_meanwhile(bus: Bus) -> None:
+    await log_lines(bus, "log.shop.SHOP-1.a", 1, WINDOW)
+    await log_lines(bus, "log.shop.SHOP-2.b", 1, 20)
+    seen: list[str] = []
+    async with asyncio.timeout(10):
+        async for message in scan(bus, "LOGS", ("log.>",)):
+            if not seen:
+                await bus.api("STREAM.PURGE.LOGS", {"filter": "log.shop.SHOP-2.b"})
+            seen.append(message.subject)
+    assert seen == ["log.shop.SHOP-1.a"] * WINDOW
 
 
 async def test_a_live_page_shows_what_was_there_and_what_comes_in_order(bus: Bus, eventually: Make) -> None:

@@ -5,10 +5,10 @@ An ordered consumer: ephemeral, unacknowledged, made anew behind the last messag
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeVar
 
 import msgspec
 from nats.aio.msg import Msg
@@ -22,6 +22,8 @@ from conveyor.servicekit.bus.wire import Message
 
 WINDOW = 256
 """How many messages are on their way at once; bounds memory, as a fast stream waits for a slow reader."""
+LOOK_AFTER_S = 1.0
+"""After this much silence a scan asks whether there is anything left to come."""
 _INACTIVE_NS = 30 * 1_000_000_000
 
 
@@ -35,9 +37,14 @@ class Start(StrEnum):
     """The last message of every subject, then everything new."""
 
 
+class _Delivered(msgspec.Struct):
+    consumer_seq: int = 0
+
+
 class _ConsumerInfo(msgspec.Struct):
     name: str
     num_pending: int = 0
+    delivered: _Delivered = msgspec.field(default_factory=_Delivered)
 
 
 class _State(msgspec.Struct):
@@ -62,13 +69,23 @@ class _Reader:
         self.pending: int | None = None
         """How many messages the first consumer had before it; None until it was made."""
         self.made = asyncio.Event()
-        self.queue: asyncio.Queue[Message] = asyncio.Queue()
+        self.arrived: deque[Message] = deque()
+        self.came = asyncio.Event()
         self.puller = Puller(bus, stream, self._make, self._take)
 
     async def delete(self) -> None:
         if self._consumer and self._bus.is_connected:
             with contextlib.suppress(TransientError):
                 await self._bus.api(f"CONSUMER.DELETE.{self._stream}.{self._consumer}", timeout_s=1)
+
+    async def has_all(self) -> bool:
+        """Whether the server has nothing more for us now, and nothing on its way."""
+        try:
+            body = await self._bus.api(f"CONSUMER.INFO.{self._stream}.{self._consumer}")
+        except TransientError:  # away, or the consumer is gone: it will be made anew and asked again
+            return False
+        info = msgspec.json.decode(body, type=_ConsumerInfo)
+        return info.num_pending == 0 and info.delivered.consumer_seq < self._expected
 
     async def _make(self) -> str:
         await self.delete()
@@ -120,7 +137,7 @@ class _Reader:
             return
         self._expected += 1
         self._seen = at.seq
-        self.queue.put_nowait(
+        self.arrived.append(
             Message(
                 subject=message.subject,
                 seq=at.seq,
@@ -130,6 +147,7 @@ class _Reader:
                 pending=at.pending,
             )
         )
+        self.came.set()
 
 
 async def follow(
@@ -151,34 +169,15 @@ async def scan(
         yield message
 
 
-T = TypeVar("T")
-
-
-async def _first_of(wanted: Coroutine[Any, Any, T], pulling: asyncio.Task[None]) -> T:
-    """Return what is waited for, unless pulling fails first: then raise why."""
-    task = asyncio.create_task(wanted)
-    try:
-        await asyncio.wait({task, pulling}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            pulling.result()
-            raise TransientError("reading ended")
-        return task.result()
-    finally:
-        task.cancel()
-
-
 async def _read(reader: _Reader, *, is_live: bool) -> AsyncIterator[Message]:
     pulling = asyncio.create_task(reader.puller.run(), name="follow")
     try:
-        await _first_of(reader.made.wait(), pulling)
+        await _happens(reader.made, pulling)
         if not is_live and not reader.pending:
             return
         reader.puller.want(WINDOW)
-        while True:
-            if reader.queue.empty():
-                message = await _first_of(reader.queue.get(), pulling)
-            else:
-                message = reader.queue.get_nowait()
+        while await _comes(reader, pulling, is_live=is_live):
+            message = reader.arrived.popleft()
             yield message
             if not is_live and message.pending == 0:
                 return
@@ -188,3 +187,25 @@ async def _read(reader: _Reader, *, is_live: bool) -> AsyncIterator[Message]:
         await asyncio.wait({pulling})
         await reader.puller.stop()
         await reader.delete()
+
+
+async def _comes(reader: _Reader, pulling: asyncio.Task[None], *, is_live: bool) -> bool:
+    """Return once there is a message to read; False when a scan will get none: what it counted on was removed."""
+    while not reader.arrived:
+        reader.came.clear()
+        if not await _happens(reader.came, pulling, None if is_live else LOOK_AFTER_S) and await reader.has_all():
+            return False
+    return True
+
+
+async def _happens(event: asyncio.Event, pulling: asyncio.Task[None], timeout_s: float | None = None) -> bool:
+    """Whether it happens in time; raises why when pulling fails first."""
+    waiting = asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait({waiting, pulling}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+    if pulling.done() and not event.is_set():
+        pulling.result()
+        raise TransientError("reading ended")
+    return event.is_set()
