@@ -84,6 +84,15 @@ async def test_a_thousand_tasks_are_listed_completely(bus: Bus, record: Make) ->
     assert len({stored.record.task.key for stored in await store.all()}) == 1000
 
 
+async def test_a_task_that_cannot_be_read_hides_no_other(bus: Bus, record: Make) -> None:
+    store = TaskStore(bus)
+    await bus.request("task.shop.SHOP-1", b'{"type":"TaskRecord","v":99}')
+    await store.commit(record("SHOP-2"), 0)
+    assert [stored.record.task.key for stored in await store.all()] == ["SHOP-2"]
+    with pytest.raises(MessageError):
+        await store.load("shop", "SHOP-1")
+
+
 @pytest.mark.behaviour("OP-6")
 async def test_subjects_and_headers_name_task_and_trace(bus: Bus, record: Make, event: Make) -> None:
     await TaskStore(bus).commit(record(), 0)

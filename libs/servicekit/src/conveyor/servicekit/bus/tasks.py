@@ -6,13 +6,16 @@ from datetime import datetime
 from msgspec import Struct
 
 from conveyor.contracts import codec, streams, subjects
+from conveyor.contracts.errors import MessageError
 from conveyor.contracts.transition import TaskRecord
+from conveyor.servicekit import logs
 from conveyor.servicekit.bus import wire
 from conveyor.servicekit.bus.connection import Bus
 from conveyor.servicekit.bus.errors import Conflict
 from conveyor.servicekit.bus.follow import Start, follow, scan
 
 EVERY_TASK = "task.>"
+_log = logs.get("tasks")
 
 
 class StoredTask(Struct, frozen=True):
@@ -31,7 +34,10 @@ class StoredRevision(Struct, frozen=True):
 
 
 class TaskStore:
-    """Loads and commits tasks. A record that cannot be read raises MessageError: it must not be decided upon."""
+    """Loads and commits tasks. A record that cannot be read raises MessageError: it must not be decided upon.
+
+    Only lists pass over such a task, with an error in the log: one bad record must not hide all the others.
+    """
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
@@ -60,7 +66,7 @@ class TaskStore:
         wanted = EVERY_TASK if project is None else f"task.{project}.>"
         messages = scan(self._bus, streams.TASKS.name, (wanted,), start=Start.LATEST)
         latest = {message.subject: message async for message in messages}  # a reading begun anew may bring one twice
-        return [StoredTask(codec.decode_record(message.body), message.seq) for message in latest.values()]
+        return [stored for message in latest.values() if (stored := _readable(message))]
 
     async def history(self, project: str, key: str) -> list[StoredRevision]:
         """Return every revision of a task, oldest first."""
@@ -74,6 +80,16 @@ class TaskStore:
         wanted = EVERY_TASK if project is None else f"task.{project}.>"
         async for message in follow(self._bus, streams.TASKS.name, (wanted,), start=start):
             yield _revision(message)
+
+
+def _readable(message: wire.Message) -> StoredTask | None:
+    try:
+        return StoredTask(codec.decode_record(message.body), message.seq)
+    except MessageError as error:
+        _log.error(
+            "a task cannot be read", subject=message.subject, seq=message.seq, reason=str(error)
+        )  # the reason says it all
+        return None
 
 
 def _revision(message: wire.Message) -> StoredRevision:
