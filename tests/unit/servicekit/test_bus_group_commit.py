@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import structs
 
-from conveyor.contracts.errors import TransientError
+from conveyor.contracts.errors import PermanentError, TransientError
 from conveyor.contracts.events import AnyEvent, BranchPushed, Origin
 from conveyor.contracts.ids import digest
 from conveyor.contracts.streams import EVENTS
@@ -52,6 +53,17 @@ async def test_a_known_fact_among_others_is_a_duplicate_and_keeps_none_of_them_o
     assert sorted(await shas(bus), key=int) == ["0", "1", "2", "9", "10", "11"]
     again = await EventLog(bus).publish(pushed(11))
     assert again.duplicate, "what was stored together is known alone"
+
+
+async def test_one_that_is_too_large_keeps_none_of_the_others_out(bus: Bus) -> None:
+    log = GroupCommit(bus)
+    events = [pushed(number) for number in range(4)]
+    events[2] = structs.replace(events[2], delivery_id="x" * 2**20)
+    answers = await asyncio.gather(*map(log.publish, events), return_exceptions=True)
+    assert isinstance(answers[2], PermanentError)
+    with pytest.raises(PermanentError):
+        await log.publish_in_order([pushed(9), events[2]])
+    assert await shas(bus) == ["0", "1", "3", "9"]
 
 
 async def test_a_stream_that_takes_no_batches_gets_them_one_by_one(bus: Bus) -> None:

@@ -91,7 +91,8 @@ class Bus:
     ) -> Msg:
         """Return the answer. TransientError when none came: whether it was carried out is then unknown.
 
-        NoRespondersError when nobody listens. While disconnected it waits for the connection, within the timeout.
+        NoRespondersError when nobody listens, PermanentError for a message that is too large. While disconnected it
+        waits for the connection, within the timeout.
         """
         if not self.is_connected:
             await self.wait_connected(timeout_s)
@@ -101,10 +102,8 @@ class Bus:
         self._pending[token] = answer
         timer = loop.call_later(timeout_s, _expire, answer, subject, timeout_s)
         try:
-            await self.client.publish(subject, body, reply=self._mailbox + token, headers=headers)
+            await self.send(subject, body, headers, self._mailbox + token)
             message = await answer
-        except nats.errors.Error as error:
-            raise TransientError(f"cannot send to {subject}: {error}") from error
         finally:
             timer.cancel()
             self._pending.pop(token, None)
@@ -123,9 +122,12 @@ class Bus:
     async def send(
         self, subject: str, body: bytes = b"", headers: dict[str, str] | None = None, reply: str = ""
     ) -> None:
-        """Publish over core NATS, unconfirmed; TransientError when it cannot even be sent."""
+        """Publish over core NATS, unconfirmed. TransientError when it cannot be sent, PermanentError when too large."""
         try:
             await self.client.publish(subject, body, reply=reply, headers=headers)
+        except nats.errors.MaxPayloadError as error:
+            limit = self.client.max_payload
+            raise PermanentError(f"{subject}: {len(body)} bytes and headers, the server takes {limit}") from error
         except nats.errors.Error as error:
             raise TransientError(f"cannot send to {subject}: {error}") from error
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from conveyor.contracts import codec, subjects
-from conveyor.contracts.errors import ConveyorError, TransientError
+from conveyor.contracts.errors import ConveyorError, PermanentError, TransientError
 from conveyor.contracts.events import AnyEvent
 from conveyor.servicekit.bus import wire
 from conveyor.servicekit.bus.connection import REQUEST_TIMEOUT_S, Bus
@@ -83,12 +83,12 @@ class GroupCommit(EventLog):
         return answers
 
     async def _in_order(self, events: Sequence[AnyEvent], timeout_s: float) -> list[Stored]:
-        """Store all together; where one of them is known already, each half for itself."""
+        """Store all together; where one of them is known already or cannot be stored, each half for itself."""
         if len(events) <= 1:
             return [await super(GroupCommit, self).publish(event, timeout_s) for event in events]
         try:
             last = await self._commit([(event, codec.encode(event)) for event in events], timeout_s)
-        except ApiError:
+        except (ApiError, PermanentError):
             half = len(events) // 2
             first = await self._in_order(events[:half], timeout_s)
             return first + await self._in_order(events[half:], timeout_s)
@@ -132,7 +132,7 @@ class GroupCommit(EventLog):
         try:
             content = [(one.event, one.body) for one in batch]
             last = await self._commit(content, REQUEST_TIMEOUT_S) if len(batch) > 1 else None
-        except ApiError:  # one of them is known, or the server does not take them so: each for itself
+        except (ApiError, PermanentError):  # one is known or too large, or the server takes no batch: each for itself
             last = None
         except ConveyorError as error:
             _fail(batch, error)
