@@ -17,6 +17,7 @@ from conveyor.servicekit.bus import (
     EventLog,
     Leave,
     Outcome,
+    TaskStore,
     consume,
     consume_by_priority,
 )
@@ -116,6 +117,47 @@ async def test_what_cannot_succeed_goes_to_the_dead_letters_and_can_be_replayed(
     assert await dead.list() == []
     with pytest.raises(PermanentError, match="no dead letter"):
         await dead.replay(letter.seq)
+
+
+@pytest.mark.parametrize("has_moved_on", [False, True])
+async def test_a_replayed_revision_never_turns_its_task_back(
+    bus: Bus, record: Make, eventually: Make, has_moved_on: bool
+) -> None:
+    async def refuse(_delivery: Delivery) -> None:
+        raise PermanentError("cannot be relayed")
+
+    store, dead = TaskStore(bus), DeadLetters(bus)
+    spec = ConsumerSpec(stream="TASKS", durable="relay", subjects=("task.>",), ack_wait_s=2)
+    seq = await store.commit(record(revision=1), 0)
+    async with consuming(bus, refuse, spec):
+        (letter,) = await eventually(dead.list)
+    if not has_moved_on:
+        assert await dead.replay(letter.seq) > seq
+        return
+    await store.commit(record(revision=2), seq)
+    with pytest.raises(PermanentError, match="moved on"):
+        await dead.replay(letter.seq)
+    latest = await store.load("shop", "SHOP-1")
+    assert latest is not None
+    assert latest.record.task.revision == 2
+
+
+async def test_a_message_too_large_to_be_buried_whole_breaks_no_connection(bus: Bus, eventually: Make) -> None:
+    """It fits into its own stream, but not into DEAD with the reason beside it: the server would close the door."""
+    broken: list[str] = []
+
+    async def refuse(_delivery: Delivery) -> None:
+        raise PermanentError("of no use " * 50)
+
+    bus.on_reconnect(lambda: broken.append("connection"))
+    await bus.request("event.shop.SHOP-1.huge", b"x" * (1024 * 1024 - 100))
+    async with consuming(bus, refuse):
+        (letter,) = await eventually(DeadLetters(bus).list)
+        await eventually(lambda: is_settled(bus))
+    assert (letter.body, letter.stream_seq) == (b"", 1)
+    with pytest.raises(PermanentError, match="too large"):
+        await DeadLetters(bus).replay(letter.seq)
+    assert not broken
 
 
 async def test_what_cannot_be_decoded_goes_to_the_dead_letters_also_with_a_lane(bus: Bus, eventually: Make) -> None:

@@ -9,6 +9,7 @@ from conveyor.contracts.errors import PermanentError
 from conveyor.servicekit.bus import wire
 from conveyor.servicekit.bus.connection import Bus
 from conveyor.servicekit.bus.delivery import Delivery
+from conveyor.servicekit.bus.errors import Conflict
 from conveyor.servicekit.bus.follow import scan
 from conveyor.servicekit.bus.wire import Message
 
@@ -18,7 +19,9 @@ STREAM_SEQ = "Conveyor-Stream-Seq"
 CONSUMER = "Conveyor-Consumer"
 DELIVERIES = "Conveyor-Deliveries"
 REPLAYED = "Conveyor-Replayed"
-_OURS = frozenset({ERROR, STREAM, STREAM_SEQ, CONSUMER, DELIVERIES})
+CUT = "Conveyor-Cut"
+"""Says that the body of a dead letter lies only where it came from."""
+_OURS = frozenset({ERROR, STREAM, STREAM_SEQ, CONSUMER, DELIVERIES, CUT})
 _ERROR_CHARS = 1000
 
 
@@ -41,7 +44,10 @@ class DeadLetter(Struct, frozen=True, kw_only=True):
 
 
 async def bury(bus: Bus, delivery: Delivery, reason: str) -> None:
-    """Keep a message with the reason why nobody could process it; repeating it keeps it once."""
+    """Keep a message with the reason why nobody could process it; repeating it keeps it once.
+
+    One so large that it does not fit beside its reason is kept without its body, which still lies in its stream.
+    """
     headers = {name: value for name, value in delivery.headers.items() if not name.startswith("Nats-")}
     headers |= {
         ERROR: " ".join(reason.split())[:_ERROR_CHARS],
@@ -51,7 +57,11 @@ async def bury(bus: Bus, delivery: Delivery, reason: str) -> None:
         DELIVERIES: str(delivery.delivered),
         wire.MSG_ID: f"dead-{delivery.stream}-{delivery.consumer}-{delivery.seq}",
     }
-    await wire.publish(bus, subjects.dead(delivery.stream, delivery.subject), delivery.body, headers)
+    subject = subjects.dead(delivery.stream, delivery.subject)
+    try:
+        await wire.publish(bus, subject, delivery.body, headers)
+    except PermanentError:
+        await wire.publish(bus, subject, b"", headers | {CUT: "too large to be kept here"})
 
 
 class DeadLetters:
@@ -67,14 +77,23 @@ class DeadLetters:
     async def replay(self, seq: int) -> int:
         """Store the message on its own subject again, as new, and take it off the list; return its new sequence.
 
-        PermanentError when there is no such dead letter. After a TransientError it may be stored already: look.
+        PermanentError when there is no such dead letter, when it was too large to be kept whole, and for a task's
+        revision that is not its latest: stored anew it would turn the task back. After a TransientError it may be
+        stored already: look.
         """
         found = await wire.read(self._bus, streams.DEAD.name, {"seq": seq})
         if found is None:
             raise PermanentError(f"there is no dead letter {seq}")
+        if CUT in found.headers:
+            raise PermanentError(f"dead letter {seq} is {found.headers[CUT]}: it cannot be replayed")
         letter = _letter(found)
         headers = {**letter.headers, REPLAYED: str(seq), wire.MSG_ID: f"replay-{seq}"}
-        ack = await wire.publish(self._bus, letter.subject, letter.body, headers)
+        if letter.stream == streams.TASKS.name:
+            headers[wire.EXPECTED_LAST] = str(letter.stream_seq)
+        try:
+            ack = await wire.publish(self._bus, letter.subject, letter.body, headers)
+        except Conflict as error:
+            raise PermanentError(f"dead letter {seq}: the task has moved on since; retry the task instead") from error
         await self.discard(seq)
         return ack.seq
 
