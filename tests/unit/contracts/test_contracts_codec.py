@@ -115,6 +115,9 @@ def changed(**fields: Any) -> bytes:
         (changed(reason=None), "Nudged version 1 has the wrong shape: Object missing required field `reason`"),
         (changed(reason=7), "has the wrong shape: Expected `str`, got `int` - at `$.reason`"),
         (changed(origin="rumour"), "Invalid enum value 'rumour' - at `$.origin`"),
+        (b'{"x": ' + b"[" * 100_000, "maximum recursion depth exceeded"),
+        (changed(gate_id=0)[:-1] + b', "x": ' + b"[" * 100_000, "maximum recursion depth exceeded"),
+        (changed(at="2026-01-05T09:00:00"), "Expected `datetime` with a timezone component - at `$.at`"),
         (changed(at="yesterday"), "Invalid RFC3339 encoded datetime - at `$.at`"),
     ],
 )

@@ -39,6 +39,8 @@ _COMMANDS = _types_of(commands, commands.Command)
 TYPES: dict[str, type[Struct]] = {**_EVENTS, **_COMMANDS, "TaskRecord": TaskRecord}
 """Every message type by the name it has on the wire."""
 
+_UNREADABLE = (msgspec.MsgspecError, RecursionError)
+"""What the decoder raises; the second for brackets within brackets within brackets."""
 _head = msgspec.json.Decoder(Head)
 _raw = msgspec.json.Decoder(dict[str, Any])
 _encoder = msgspec.json.Encoder()
@@ -93,7 +95,7 @@ def decode_record(body: bytes) -> TaskRecord:
 def _decode(body: bytes, known: dict[str, type[Struct]], what: str) -> Any:
     try:
         head = _head.decode(body)
-    except msgspec.MsgspecError as error:
+    except _UNREADABLE as error:
         raise MessageError(f"expected {what}: a JSON object with a type and a version, but {error}") from error
     if head.type not in known:
         raise MessageError(f"expected {what}, but its type is {head.type!r}; known: {', '.join(sorted(known))}")
@@ -105,7 +107,7 @@ def _decode(body: bytes, known: dict[str, type[Struct]], what: str) -> Any:
         if head.v < _VERSIONS[head.type]:
             return msgspec.convert(upcast(_raw.decode(body)), known[head.type])
         return _decoders[head.type].decode(body)
-    except msgspec.MsgspecError as error:
+    except _UNREADABLE as error:
         raise MessageError(f"{head.type} version {head.v} has the wrong shape: {error}") from error
 
 

@@ -3,10 +3,11 @@
 Whoever takes a command checks it against the task as it is now; what came of it is an event again.
 """
 
-from datetime import datetime
 from enum import StrEnum
 
 from msgspec import Struct, field
+
+from conveyor.contracts.moments import Moment
 
 
 class Command(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
@@ -18,7 +19,7 @@ class Command(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="
     revision: int
     """The revision of the task that ordered it."""
     trace_id: str
-    issued_at: datetime
+    issued_at: Moment
     v: int = field(default_factory=lambda: 1)
 
 
@@ -175,7 +176,7 @@ class ArmTimer(Command, frozen=True, kw_only=True, tag=True):
     """Publish TimerFired at this time; it names this run and revision."""
 
     timer: str
-    fires_at: datetime
+    fires_at: Moment
     run_id: str
 
 

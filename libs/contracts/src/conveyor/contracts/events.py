@@ -3,11 +3,11 @@
 Gateway, reconciler, runners, engine workers and operators publish them to EVENTS; only `decide` acts on them.
 """
 
-from datetime import datetime
 from enum import StrEnum
 
 from msgspec import Struct, field
 
+from conveyor.contracts.moments import Moment
 from conveyor.contracts.outcomes import Outcome
 
 
@@ -47,9 +47,9 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="ty
     event_id: str
     project: str
     key: str
-    at: datetime
+    at: Moment
     """When it happened, by the source's clock; aware, UTC."""
-    received_at: datetime
+    received_at: Moment
     source: str
     """plane, gitea, operator, runner, engine or timer."""
     origin: Origin

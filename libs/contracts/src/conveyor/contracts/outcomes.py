@@ -1,9 +1,10 @@
 """How a run ended: the closed lists a runner chooses from, and what it measured on the way."""
 
-from datetime import datetime
 from enum import StrEnum
 
 from msgspec import Struct
+
+from conveyor.contracts.moments import Moment
 
 
 class OutcomeKind(StrEnum):
@@ -58,7 +59,7 @@ class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A sentence for people, at most 500 characters."""
     retry_after_s: float | None = None
     """The wait the agent's provider asked for, in seconds."""
-    resets_at: datetime | None = None
+    resets_at: Moment | None = None
     """When the account's used-up limit is full again: it waits until then, and that burns no attempt (RU-9)."""
     head: str = ""
     """The commit on the forge that holds what the run left; empty when nothing was pushed."""
