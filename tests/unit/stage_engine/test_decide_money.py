@@ -28,8 +28,9 @@ def test_a_used_up_limit_pauses_the_task_until_its_reset_and_burns_no_attempt(st
     assert not story.all(Notify)
 
 
-def test_a_limit_that_is_full_again_already_is_an_ordinary_transient_failure(story: Story) -> None:
-    story.start().run_ends(OutcomeKind.TRANSIENT, OutcomeReason.RATE_LIMITED, resets_at=story.now - timedelta(hours=1))
+@pytest.mark.parametrize("reset", [timedelta(hours=-1), timedelta(days=9), timedelta(days=365 * 7900)])
+def test_a_reset_that_is_past_or_beyond_belief_is_an_ordinary_transient_failure(story: Story, reset: timedelta) -> None:
+    story.start().run_ends(OutcomeKind.TRANSIENT, OutcomeReason.RATE_LIMITED, resets_at=story.now + reset)
     assert story.task.budget.transients == 1
 
 

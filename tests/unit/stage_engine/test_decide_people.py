@@ -1,6 +1,6 @@
 """What people do: start, answer, approve, reject, edit, close; and what an operator may ask for."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -381,6 +381,8 @@ def test_an_event_from_the_future_is_not_believed(story: Story) -> None:
     story.to("analysis", waiting=Waiting.PERSON)
     at = story.now + timedelta(hours=1)
     assert story.approve(at=at, received_at=story.now).last.ignored.startswith("from the future")
+    end = datetime.max.replace(tzinfo=UTC)
+    assert story.approve(at=end, received_at=end).where == ("analysis", "gate"), "the last moment there is can be told"
 
 
 @pytest.mark.behaviour("SE-1")

@@ -39,7 +39,7 @@ def decide(pipeline: Pipeline, task: Task | None, event: AnyEvent) -> Transition
 
     Pure: the same three arguments always give the same answer, and any event is answered in any state.
     """
-    if event.at > event.received_at + FUTURE:
+    if event.at - event.received_at > FUTURE:
         return ignore(task, f"from the future: {event.at:%Y-%m-%d %H:%M:%S} was received {event.received_at:%H:%M:%S}")
     if task is None:
         if isinstance(event, IssueStarted):
