@@ -1,4 +1,8 @@
+import time
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from conveyor.adapters.plane import html_of, text_of
 
@@ -20,6 +24,13 @@ from conveyor.adapters.plane import html_of, text_of
         ("<table><tr><td>a</td><td>b</td></tr></table>", "a | b"),
         ("a < b", "a < b"),
         ("<p>Depends-on: ET-1</p><p>rest</p>", "Depends-on: ET-1\nrest"),
+        ("<p>a<!-- not <b>seen</b> --> b</p><!--><p>c</p>", "a b\nc"),
+        ("<a title='x > y' href=z>link</a>", "link"),
+        ("<P>Upper</P><SCRIPT>if (a</b) {}</SCRIPT><p>case</p>", "Upper\ncase"),
+        ("before <a href=never closed", "before <a href=never closed"),
+        ("<![x[ :approved:", "<![x[ :approved:"),
+        ("a <![foo[x]]> b", "a b"),
+        ("&#65;&#x42;&#1114112;&#" + "9" * 5000 + ";", "AB\ufffd\ufffd"),
     ],
 )
 def test_html_becomes_text_with_blocks_on_their_own_lines(markup: str, text: str) -> None:
@@ -49,3 +60,21 @@ def test_text_becomes_html_that_shows_it(text: str, markup: str) -> None:
 )
 def test_what_we_write_reads_back_as_it_was(text: str) -> None:
     assert text_of(html_of(text)) == text
+
+
+HOSTILE = ["<", "<a ", "<a/", "<a b='", '<a b="', "<!", "<!--", "<?", "</", "<![x[", "<![CDATA[", "&#9", "<b>x</b>"]
+FRAGMENTS = [*HOSTILE, "<p>", "</p>", ">", "'", '"', "]]>", "-->", "script", "<pre>", "\n", " ", "x", ";", "="]
+
+
+@pytest.mark.behaviour("GW-3")
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_no_comment_takes_longer_to_read_than_its_length_deserves(piece: str) -> None:
+    """Plane passes a comment on as it was written: one must not hold up every other delivery for minutes."""
+    begun = time.process_time()
+    text_of(piece * (200_000 // len(piece)))
+    assert time.process_time() - begun < 5
+
+
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=30).map("".join))
+def test_whatever_anybody_writes_can_be_read(markup: str) -> None:
+    text_of(markup)
