@@ -9,6 +9,7 @@ from typing import Self
 import uvicorn
 from starlette.types import ASGIApp
 
+LOOPBACK = "127.0.0.1"
 START_TIMEOUT_S = 10.0
 
 
@@ -36,21 +37,28 @@ class _QuietServer(uvicorn.Server):
 
 
 class HttpServer:
-    """Serves one application on loopback; port 0 takes a free port and keeps it over a stop and a start."""
+    """Serves one application, on loopback unless `listen_on` says otherwise; port 0 takes a free port and keeps it."""
 
-    def __init__(self, app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, app: ASGIApp, *, host: str = LOOPBACK, port: int = 0) -> None:
         self._app = app
         self._host = host
         self._port = port
+        self._public_url = ""
         self._server: _QuietServer | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
     def url(self) -> str:
         """Base URL without a trailing slash; known once the server has started."""
+        if self._public_url:
+            return self._public_url
         if self._port == 0:
             raise RuntimeError("the server has no port before its first start")
         return f"http://{self._host}:{self._port}"
+
+    def listen_on(self, host: str, public_url: str = "") -> None:
+        """Listen on this address from the next start, and be known under this URL, as behind a name in a network."""
+        self._host, self._public_url = host, public_url.rstrip("/")
 
     async def start(self) -> None:
         """Listen and return once requests are answered; an OSError if the port is taken."""

@@ -45,6 +45,10 @@ class Forge:
         self.push_listeners: list[Callable[[Repo, Move, User], None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
+    def adopt(self, world: World) -> None:
+        """Go on with the world of an earlier life, whose repositories lie in `root`; call it before the first start."""
+        vars(self.world).update(vars(world))
+
     def now(self) -> str:
         """Return the time as Gitea writes it: UTC, whole seconds."""
         return self.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -62,6 +62,10 @@ class GiteaServer(Person):
         """The server's base URL."""
         return self._http.url
 
+    def listen_on(self, host: str, public_url: str = "") -> None:
+        """Listen on this address from the next start, and be known under this URL, in answers too."""
+        self._http.listen_on(host, public_url)
+
     @property
     def courier(self) -> Courier:
         """Who carries the webhooks: its record of deliveries and its faults."""

@@ -4,8 +4,6 @@ behaviour beyond looking things up.
 
 import asyncio
 import dataclasses
-import itertools
-from collections.abc import Iterator
 from typing import Literal
 
 from conveyor.simulator.gitea.git import GitRepository
@@ -232,11 +230,12 @@ class World:
     def __init__(self) -> None:
         self.users: dict[str, User] = {}
         self.repos: dict[str, Repo] = {}
-        self._ids: dict[str, Iterator[int]] = {}
+        self._ids: dict[str, int] = {}
 
     def next_id(self, kind: str) -> int:
         """Return the next id of this kind, from 1."""
-        return next(self._ids.setdefault(kind, itertools.count(1)))
+        self._ids[kind] = self._ids.get(kind, 0) + 1
+        return self._ids[kind]
 
     def user(self, login: str) -> User:
         """Return a user; refuses with 404 if there is none."""

@@ -39,7 +39,9 @@ class People:
         self.world = world
         self.webhooks = webhooks
         self.tracker = Tracker(world, webhooks.tell)
-        self.owner = self.add_user("Ada", ADMIN)
+        self.owner = next((user for user in world.users.values() if user.role == ADMIN), None) or self.add_user(
+            "Ada", ADMIN
+        )
 
     @contextmanager
     def quietly(self, quiet: bool = True) -> Iterator[None]:

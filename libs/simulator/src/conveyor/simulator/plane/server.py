@@ -27,6 +27,8 @@ class PlaneOptions:
     port: int = 0
     rate_limit: int | None = 60
     retry_delay_s: float = 0.01
+    world: World | None = None
+    """The world of an earlier life to go on with; None makes an empty one."""
 
 
 class PlaneServer(People):
@@ -35,7 +37,7 @@ class PlaneServer(People):
     def __init__(self, options: PlaneOptions | None = None, clock: Clock | None = None) -> None:
         chosen = options or PlaneOptions()
         self.clock = clock or Clock()
-        world = World(chosen.slug, self.clock)
+        world = chosen.world or World(chosen.slug, self.clock)
         super().__init__(world, Webhooks(world, chosen.retry_delay_s))
         self.limiter = Limiter(self.clock, chosen.rate_limit)
         self._door = Door(self.tracker, self.limiter)
@@ -78,6 +80,10 @@ class PlaneServer(People):
 
     async def __aexit__(self, *_exc_info: object) -> None:
         await self.stop()
+
+    def listen_on(self, host: str, public_url: str = "") -> None:
+        """Listen on this address from the next start, and be known under this URL."""
+        self._http.listen_on(host, public_url)
 
     def add_webhook(self, url: str, *, secret: str | None = None, events: Iterable[str] = EVENTS) -> Webhook:
         """Subscribe a receiver to the whole workspace; a secret is made in Plane's form unless given."""
