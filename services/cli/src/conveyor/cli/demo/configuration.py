@@ -114,11 +114,16 @@ def write(folder: Path, world: DemoWorld, nats_port: int) -> Path:
     default = files("conveyor.contracts").joinpath("default_pipeline.toml").read_text("utf-8")
     pipeline = default.replace('name = "default"', 'name = "demo"').replace('agent = "claude"', 'agent = "scripted"')
     (folder / "pipeline.toml").write_text(pipeline)
-    script = folder / "script.toml"
-    script.write_text(SCRIPT.replace("@FIRST@", FIRST).replace("@SECOND@", SECOND))
+    script_file = folder / "script.toml"
+    script_file.write_text(script())
     config = folder / "conveyor.toml"
-    config.write_text(_configuration(world, script, nats_port))
+    config.write_text(_configuration(world, script_file, nats_port))
     return config
+
+
+def script() -> str:
+    """Return what the scripted agent does, as TOML."""
+    return SCRIPT.replace("@FIRST@", FIRST).replace("@SECOND@", SECOND)
 
 
 def _configuration(world: DemoWorld, script: Path, nats_port: int) -> str:
