@@ -14,6 +14,7 @@ from conveyor.servicekit.sections import NatsSettings
 from tests.rigs.nats_servers import DEPLOY, Server, free_port, moved, running
 
 SINGLE = DEPLOY / "nats.conf"
+CLUSTER = DEPLOY / "kubernetes" / "base" / "nats.conf"
 
 
 def test_the_server_finds_nothing_wrong_with_it() -> None:
@@ -48,6 +49,20 @@ async def fetched(address: str, path: str) -> dict[str, dict[str, dict[str, obje
     return pages
 
 
-@pytest.mark.parametrize("conf", [SINGLE], ids=lambda conf: conf.name)
+@pytest.mark.parametrize("conf", [SINGLE, CLUSTER], ids=lambda conf: conf.parent.name)
 def test_nothing_in_it_is_a_secret(conf: Path) -> None:
     assert "password:" not in "".join(line for line in conf.read_text().splitlines() if not line.startswith("#"))
+
+
+def test_the_servers_of_a_cluster_have_the_same_settings_as_one_alone() -> None:
+    """What stands once more beside the manifests must not drift; a name per pod and the cluster are its own."""
+    alone, clustered = (settings(conf) for conf in (SINGLE, CLUSTER))
+    assert alone["server_name:"] != clustered.pop("server_name:")
+    del alone["server_name:"]
+    assert alone == clustered
+
+
+def settings(conf: Path) -> dict[str, str]:
+    """Every setting of a file by its name, but for the cluster's."""
+    lines = [line.strip() for line in conf.read_text().partition("\ncluster {")[0].splitlines()]
+    return {line.split()[0]: line for line in lines if line and not line.startswith(("#", "}"))}
