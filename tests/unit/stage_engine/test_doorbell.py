@@ -112,8 +112,10 @@ async def test_late_and_repeated_doorbells_change_nothing(bus: Bus) -> None:
     assert (await task_in(bus)).revision == 3
 
 
-async def test_an_event_that_cannot_be_applied_does_not_hold_up_the_next(bus: Bus) -> None:
-    """Its own doorbell refuses it for good; those behind it go past."""
+@pytest.mark.behaviour("SE-4")
+@pytest.mark.parametrize("comes", ["first", "last"])
+async def test_an_event_that_cannot_be_applied_does_not_hold_up_the_next_and_is_not_lost(bus: Bus, comes: str) -> None:
+    """Its own doorbell refuses it for good, also when those behind it have gone past already."""
 
     def see(event: AnyEvent) -> AnyEvent:
         if event.event_id == "2":
@@ -122,9 +124,12 @@ async def test_an_event_that_cannot_be_applied_does_not_hold_up_the_next(bus: Bu
 
     engine = Engine(bus, Sees(see))
     await engine.ring(STARTED)
+    await EventLog(bus).publish(FIRST_LOST)
+    began = RunStarted(**said("4"), run_id="shop-SHOP-1-r1", runner_id="a")
+    if comes == "last":
+        await engine.ring(began)
     with pytest.raises(PermanentError, match="refuses our key"):
         await engine.ring(FIRST_LOST)
-    began = RunStarted(**said("4"), run_id="shop-SHOP-1-r1", runner_id="a")
     await engine.ring(began)
     task = await task_in(bus)
     assert task.run is not None

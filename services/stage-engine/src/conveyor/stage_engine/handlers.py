@@ -54,10 +54,11 @@ class Doorbell:
         if not all(address):
             raise PermanentError(f"expected a subject event.<project>.<key>.<kind>, not {delivery.subject!r}")
         self._projects.project(address[0])
-        _refuse_stranger(address, delivery.seq, codec.decode_event(delivery.body))
+        event = codec.decode_event(delivery.body)
+        _refuse_stranger(address, delivery.seq, event)
         for _ in range(RACES):
             try:
-                await self._catch_up(address, delivery.seq)
+                await self._catch_up(address, delivery.seq, event)
             except Conflict:
                 self._conflicts.inc()
                 self._cache.pop(address, None)
@@ -68,8 +69,10 @@ class Doorbell:
                 return
         raise TransientError(f"{address[1]}: lost the race {RACES} times; another engine is at work on it")
 
-    async def _catch_up(self, address: tuple[str, str], until: int) -> None:
+    async def _catch_up(self, address: tuple[str, str], until: int, event: AnyEvent) -> None:
         seen = self._cache.get(address) or await self._load(address)
+        if seen.cursor >= until:  # dealt with; or passed over because it cannot be looked at: then this buries it
+            await self._look.at(seen.task, event)
         while seen.cursor < until:
             seen = await self._next(address, seen, until)
         if not seen.is_sure and (await self._load(address)).seq != seen.seq:
