@@ -2,7 +2,7 @@
 
 import httpx
 
-from conveyor.adapters.transport import TIMEOUT, retry_after_s, send
+from conveyor.adapters.transport import client_for, request, retry_after_s, send
 from conveyor.contracts.errors import PermanentError, TransientError
 
 API = "https://api.telegram.org"
@@ -15,7 +15,7 @@ class Telegram:
     """One bot and one chat. The token is part of the address, so no error ever shows the address."""
 
     def __init__(self, token: str, chat_id: str, url: str = API) -> None:
-        self._client = httpx.AsyncClient(base_url=f"{url.rstrip('/')}/bot{token}/", timeout=TIMEOUT)
+        self._client = client_for("notify.telegram_token", f"{url.rstrip('/')}/bot{token}/")
         self._chat_id = chat_id
 
     async def close(self) -> None:
@@ -31,7 +31,7 @@ class Telegram:
         tail = f"\n{link}" if link else ""
         body = {"chat_id": self._chat_id, "text": text[: MAX_CHARS - len(tail)] + tail}
         doing = "sending a Telegram message"
-        response = await send(self._client, self._client.build_request("POST", "sendMessage", json=body), doing)
+        response = await send(self._client, request(self._client, doing, "POST", "sendMessage", json=body), doing)
         if response.is_success:
             return
         if response.status_code == 429:

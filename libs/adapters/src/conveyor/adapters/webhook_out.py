@@ -3,7 +3,7 @@
 import httpx
 
 from conveyor.adapters.message_template import template_of
-from conveyor.adapters.transport import TIMEOUT, retry_after_s, send
+from conveyor.adapters.transport import TIMEOUT, request, retry_after_s, send
 from conveyor.contracts.errors import PermanentError, TransientError
 
 
@@ -26,8 +26,8 @@ class WebhookOut:
         """Send one message; TransientError with the wait asked for, or PermanentError, when it is not taken."""
         doing = "sending a notification to the webhook address"
         body, headers = self._template.render(level, text, link), {"Content-Type": "application/json"}
-        request = self._client.build_request("POST", self._url, content=body, headers=headers)
-        response = await send(self._client, request, doing)
+        asked = request(self._client, doing, "POST", self._url, content=body, headers=headers)
+        response = await send(self._client, asked, doing)
         if response.is_success:
             return
         status = response.status_code

@@ -4,11 +4,10 @@ import json
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-import httpx
 import msgspec
 from msgspec import Struct
 
-from conveyor.adapters.transport import TIMEOUT, Streaks, retry_after_s, send
+from conveyor.adapters.transport import Streaks, client_for, request, retry_after_s, send
 from conveyor.contracts.errors import ConveyorError, PermanentError, TransientError
 
 PAGE = 50
@@ -49,9 +48,8 @@ class GiteaHttp:
     """Sends calls with one token. Follows no redirect: one turns a POST into a GET."""
 
     def __init__(self, url: str, token: str) -> None:
-        self._client = httpx.AsyncClient(
-            base_url=url.rstrip("/") + "/api/v1/", headers={"Authorization": f"token {token}"}, timeout=TIMEOUT
-        )
+        headers = {"Authorization": f"token {token}"}
+        self._client = client_for("gitea.url or gitea.token", f"{url.rstrip('/')}/api/v1/", headers)
         self._streaks = Streaks()
 
     async def close(self) -> None:
@@ -60,13 +58,15 @@ class GiteaHttp:
 
     async def exchange(self, call: Call) -> Answer:
         """Return the answer of any status; TransientError when none came."""
-        request = self._client.build_request(call.method, call.path, params=call.params, json=call.body)
-        response = await send(self._client, request, call.doing)
+        asked = request(self._client, call.doing, call.method, call.path, params=call.params, json=call.body)
+        response = await send(self._client, asked, call.doing)
         if response.status_code == 429:
             wait_s = retry_after_s(response.headers)
             raise TransientError(f"{call.doing}: the forge asks for a pause", retry_after_s=wait_s)
         total = response.headers.get("x-total-count", "")
-        return Answer(status=response.status_code, body=response.content, total=int(total) if total.isdigit() else None)
+        return Answer(
+            status=response.status_code, body=response.content, total=int(total) if total.isdecimal() else None
+        )
 
     async def ask(self, call: Call, kind: type[T]) -> T:
         """Return the answer as `kind`; RefusedError for a no, TransientError for a server in trouble."""

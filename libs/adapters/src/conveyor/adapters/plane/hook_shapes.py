@@ -1,10 +1,15 @@
 """What we read of Plane's webhook bodies; unlike in REST, state, labels and assignees are objects here."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from conveyor.adapters.plane.shapes import Time
+
+Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,100}\Z")]
+"""Plane's are UUIDs; whatever else they were, they become a part of addresses and keys."""
+Number = Annotated[int, Meta(ge=1, le=999_999_999)]
+"""The tail of an issue's key."""
 
 
 class Person(Struct, frozen=True):
@@ -50,9 +55,9 @@ class Named(Struct, frozen=True):
 class IssueData(Struct, frozen=True):
     """An issue."""
 
-    id: str
-    project: str
-    sequence_id: int
+    id: Id
+    project: Id
+    sequence_id: Number
     name: str
     state: State
     created_at: Time
@@ -75,9 +80,9 @@ class IssueHook(Struct, frozen=True):
 class CommentData(Struct, frozen=True):
     """A comment."""
 
-    id: str
-    issue: str
-    project: str
+    id: Id
+    issue: Id
+    project: Id
     created_at: Time
     updated_at: Time
     comment_html: str | None = None
@@ -94,7 +99,7 @@ class CommentHook(Struct, frozen=True):
 class DeletedData(Struct, frozen=True):
     """All that is said of what is gone."""
 
-    id: str
+    id: Id
 
 
 class DeletedHook(Struct, frozen=True):

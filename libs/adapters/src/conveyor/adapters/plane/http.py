@@ -3,13 +3,12 @@
 from collections.abc import AsyncIterator
 from typing import Any, Generic, TypeVar
 
-import httpx
 import msgspec
 from msgspec import Struct
 
 from conveyor.adapters.plane.limiter import Limiter, shared_limiter
 from conveyor.adapters.plane.refusals import refusal, words_of
-from conveyor.adapters.transport import TIMEOUT, Streaks, send
+from conveyor.adapters.transport import Streaks, client_for, request, send
 from conveyor.contracts.errors import PermanentError, TransientError
 
 T = TypeVar("T")
@@ -37,9 +36,7 @@ class PlaneHttp:
     """Sends calls with one key. Never follows a redirect: Plane's turn a PATCH into a GET."""
 
     def __init__(self, url: str, api_key: str, limiter: Limiter | None = None) -> None:
-        self._client = httpx.AsyncClient(
-            base_url=url.rstrip("/") + "/api/v1/", headers={"X-API-Key": api_key}, timeout=TIMEOUT
-        )
+        self._client = client_for("plane.url or plane.api_key", f"{url.rstrip('/')}/api/v1/", {"X-API-Key": api_key})
         self._limiter: Limiter = limiter or shared_limiter(url, api_key)
         self._streaks = Streaks()
         self.remaining: int | None = None
@@ -70,16 +67,16 @@ class PlaneHttp:
             call = msgspec.structs.replace(call, params={**call.params, "cursor": page.next_cursor})
 
     async def _exchange(self, call: Call) -> bytes:
+        asked = request(self._client, call.doing, call.method, call.path + "/", params=call.params, json=call.body)
         await self._limiter.take(call.doing)
-        request = self._client.build_request(call.method, call.path + "/", params=call.params, json=call.body)
-        response = await send(self._client, request, call.doing)
+        response = await send(self._client, asked, call.doing)
         name = f"{call.method} {call.path}"
         if response.status_code == 500:
             raise self._streaks.failed(name, call.doing, words_of(response.content))
         self._streaks.clear(name)
         if response.is_success:
             remaining = response.headers.get("x-ratelimit-remaining", "")
-            if remaining.isdigit():
+            if remaining.isdecimal():
                 self.remaining = int(remaining)
                 self._limiter.learn(self.remaining)
             return response.content
