@@ -12,7 +12,18 @@ from msgspec import structs
 
 from conveyor.adapters.gitea import GiteaForge
 from conveyor.adapters.plane import PlaneTracker
-from conveyor.contracts.events import Actor, IssueChanged, IssueStarted, Origin, ReviewSubmitted, ReviewValue
+from conveyor.contracts.errors import TransientError
+from conveyor.contracts.events import (
+    Actor,
+    IssueChanged,
+    IssueStarted,
+    Origin,
+    ReviewSubmitted,
+    ReviewValue,
+    VerdictGiven,
+    VerdictValue,
+    Via,
+)
 from conveyor.contracts.pipelines import default_pipeline
 from conveyor.contracts.project import Project
 from conveyor.contracts.task import CANCELLED, Task
@@ -128,3 +139,13 @@ async def test_a_request_for_changes_of_an_older_commit_does_not_count(bench: Be
     bench.gitea.request_changes(REPO, bench.number, "Name it better.", by="ada")
     bench.task = structs.replace(bench.task, head=await bench.gitea.push(REPO, BRANCH, {"tea.py": "black"}))
     assert not await bench.asks_for_changes()
+
+
+@pytest.mark.behaviour("SE-7", "SE-21")
+async def test_a_list_of_moves_that_lags_behind_is_asked_for_ever_more_rarely(bench: Bench) -> None:
+    bench.plane.hold_history()
+    bench.plane.move_issue("SHOP-1", "Approved")
+    verdict = VerdictGiven(**bench.told(), verdict=VerdictValue.APPROVED, via=Via.STATUS)
+    with pytest.raises(TransientError, match="not yet listed") as later:
+        await bench.look.at(bench.task, verdict)
+    assert later.value.retry_after_s is None, "the consume loop's own waits double"

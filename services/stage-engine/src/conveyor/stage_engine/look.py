@@ -32,8 +32,6 @@ from conveyor.stage_engine.ports import Forge, Tracker
 from conveyor.stage_engine.projects import Projects
 
 log = structlog.get_logger()
-LIST_LAG_S = 0.5
-"""How long to wait for the tracker's activity list to catch up with the issue."""
 Spoken = TypeVar("Spoken", VerdictGiven, CommentAdded)
 
 
@@ -129,7 +127,8 @@ class Look:
         """Return the move into the issue's present state, or None when that state is not the one the event tells of.
 
         The tracker writes its activity list a little after it sends the webhook: until the list has caught up with
-        the issue, this is a TransientError.
+        the issue, this is a TransientError. It is asked ever more rarely, since its worker may hang for hours while
+        every question counts against the bot's 60 a minute.
         """
         issue = await self._tracker.issue(project.tracker_project_id, task.issue_id)
         if issue is None or issue.state_id not in await self._states_behind(project, event):
@@ -139,7 +138,7 @@ class Look:
         if move is None and isinstance(event, IssueStarted):  # it was created there
             return StateChange(activity_id="", state_id=issue.state_id, actor_id="", at=issue.created_at)
         if move is None or move.state_id != issue.state_id:
-            raise TransientError(f"{task.key}: the tracker has not yet listed its last move", retry_after_s=LIST_LAG_S)
+            raise TransientError(f"{task.key}: the tracker has not yet listed its last move")
         return move
 
     async def _states_behind(self, project: Project, event: IssueStarted | VerdictGiven) -> set[str]:
