@@ -1,5 +1,6 @@
 """Remembers an answer of the tracker for a while, so that looking a status up costs no call each time (SE-14)."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
@@ -22,12 +23,25 @@ class Cache(Generic[T]):
         self._ttl_s = ttl_s
         self._monotonic = monotonic
         self._values: dict[str, tuple[float, T]] = {}
+        self._loading: dict[str, asyncio.Future[T]] = {}
 
     async def get(self, name: str, load: Callable[[], Awaitable[T]]) -> T:
-        """Return the value, loaded when there is none or it is too old; the load's ConveyorError when none serves."""
+        """Return the value, loaded when there is none or it is too old; the load's ConveyorError when none serves.
+
+        Many who ask at once share one load, which goes on when some of them give up waiting: each of them for itself
+        would use up the rate limit in a moment.
+        """
         known = self._values.get(name)
         if known and self._monotonic() < known[0]:
             return known[1]
+        loading = self._loading.get(name)
+        if loading is None:
+            loading = self._loading[name] = asyncio.ensure_future(self._load(name, load))
+            loading.add_done_callback(lambda done: self._loaded(name, done))
+        return await asyncio.shield(loading)
+
+    async def _load(self, name: str, load: Callable[[], Awaitable[T]]) -> T:
+        known = self._values.get(name)
         try:
             value = await load()
         except ConveyorError:
@@ -38,6 +52,7 @@ class Cache(Generic[T]):
         self._values[name] = (self._monotonic() + self._ttl_s, value)
         return value
 
-    def forget(self, name: str) -> None:
-        """Load anew at the next look."""
-        self._values.pop(name, None)
+    def _loaded(self, name: str, done: asyncio.Future[T]) -> None:
+        del self._loading[name]
+        if not done.cancelled():
+            done.exception()  # whoever wanted to know may be gone
