@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conveyor.contracts.errors import MessageError, SettingsError
-from conveyor.gateway.spool import queue
+from conveyor.gateway.spool import queue, segments
 from conveyor.gateway.spool.queue import Spool, SpoolError
 from conveyor.gateway.spool.record import Delivery, delivery_of, line_of
 from conveyor.gateway.spool.segments import claim
@@ -112,6 +112,53 @@ async def test_a_disk_that_refuses_is_no_promise_and_no_end(tmp_path: Path) -> N
         await spool.append(delivery(1))
     await spool.append(delivery(2))
     assert await spool.first(9) == [delivery(0), delivery(2)]
+
+
+@pytest.mark.behaviour("GW-3")
+async def test_a_file_that_is_gone_holds_up_nothing_behind_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether a person removed it or the disk lost it: what lies in the next file must still be told."""
+    monkeypatch.setattr(queue, "SEGMENT_BYTES", 1)
+    spool = opened(tmp_path / "s")
+    for number in range(3):
+        await spool.append(delivery(number))
+    sorted((tmp_path / "s").iterdir())[1].unlink()
+    first, gone, last = await spool.first(9)
+    assert (first, last) == (delivery(0), delivery(2))
+    assert isinstance(gone, MessageError)
+    await spool.told(3)
+    assert (spool.depth, spool.size) == (0, 0)
+
+
+async def test_a_disk_that_lost_a_file_keeps_no_gateway_from_starting(tmp_path: Path) -> None:
+    await opened(tmp_path / "s").append(delivery(0))
+    (tmp_path / "s" / "00000002.spool").symlink_to("/proc/self/mem")  # whose first bytes cannot be read: EIO
+    damage = Damage()
+    assert await opened(tmp_path / "s", damage=damage).first(9) == [delivery(0)]
+    assert damage.count == 1
+
+
+def test_a_file_that_may_not_be_read_is_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "s" / "00000001.spool").mkdir(parents=True)
+    with pytest.raises(SettingsError, match=r"gateway\.spool_dir: cannot read .*00000001"):
+        opened(tmp_path / "s")
+
+
+@pytest.mark.behaviour("GW-3")
+async def test_nothing_is_kept_in_a_file_whose_name_a_crash_could_undo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = opened(tmp_path / "s")
+
+    def refuse(_folder: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(segments, "sync_folder", refuse)
+        for number in range(2):
+            with pytest.raises(SpoolError, match="cannot be written"):
+                await spool.append(delivery(number))
+    await spool.append(delivery(2))
+    assert await opened(tmp_path / "s").first(9) == [delivery(2)]
 
 
 async def test_whoever_gave_up_waiting_hinders_nobody(tmp_path: Path) -> None:

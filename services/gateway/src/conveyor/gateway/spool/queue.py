@@ -8,9 +8,9 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from conveyor.contracts.errors import MessageError, TransientError
+from conveyor.contracts.errors import MessageError, SettingsError, TransientError
 from conveyor.gateway.spool.record import Delivery, delivery_of, line_of
-from conveyor.gateway.spool.segments import Place, Segments
+from conveyor.gateway.spool.segments import GONE, Place, Segments, make_folder
 from conveyor.servicekit import logs
 
 SEGMENT_BYTES = 4 * 1024 * 1024
@@ -41,8 +41,11 @@ class Spool:
     """Deliveries that wait, oldest first. Many that come at once share one sync of the disk."""
 
     def __init__(self, folder: Path, max_bytes: int, on_damage: Callable[[], None]) -> None:
-        """Take over what an earlier process left; blocking. `on_damage` is called for every unreadable record."""
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        """Take over what an earlier process left; blocking. `on_damage` is called for every unreadable record.
+
+        SettingsError when it may not be read: passed over, it would be lost.
+        """
+        make_folder(folder)
         self._segments = Segments(folder, min(SEGMENT_BYTES, max_bytes // SEGMENTS_AT_LEAST))
         self._max_bytes = max_bytes
         self._on_damage = on_damage
@@ -149,14 +152,23 @@ class Spool:
     def _take_over(self) -> None:
         for segment in self._segments.numbers():
             self._sizes[segment] = 0
-            for place, line in self._segments.lines(segment):
-                self._sizes[segment] += place.length
-                found = self._read(line)
-                if isinstance(found, Delivery):
-                    self._waiting.append(Waiting(place, found.received_at))
+            try:
+                self._take_segment(segment)
+            except OSError as error:
+                if error.errno not in GONE:
+                    raise SettingsError(f"gateway.spool_dir: cannot read {error.filename}: {error.strerror}") from error
+                self._on_damage()
+                self._log.error("spool lost to the disk", source=self._name, segment=segment, reason=error.strerror)
         if self._waiting:
             self._log.info("spool taken over", source=self._name, deliveries=self.depth, size_bytes=self.size)
             self.filled.set()
+
+    def _take_segment(self, segment: int) -> None:
+        for place, line in self._segments.lines(segment):
+            self._sizes[segment] += place.length
+            found = self._read(line)
+            if isinstance(found, Delivery):
+                self._waiting.append(Waiting(place, found.received_at))
 
     def _read(self, line: bytes) -> Delivery | MessageError:
         try:

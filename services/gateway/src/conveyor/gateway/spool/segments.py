@@ -1,6 +1,7 @@
 """The spool's files: numbered segments, appended to and synced, deleted once told. Blocking; called from threads."""
 
 import contextlib
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -12,6 +13,8 @@ from conveyor.contracts.errors import SettingsError
 
 SUFFIX = ".spool"
 LOCK = "lock"
+GONE = frozenset({errno.ENOENT, errno.EIO})
+"""Errors that reading again does not cure: somebody removed the file, or the disk lost it."""
 
 
 class Place(Struct, frozen=True):
@@ -72,16 +75,23 @@ class Segments:
         return places
 
     def read(self, places: list[Place]) -> list[bytes]:
-        """Return the lines that lie at these places."""
+        """Return the lines that lie at these places; nothing for one whose file or place on the disk is gone."""
         files: dict[int, int] = {}
         try:
-            for place in places:
-                if place.segment not in files:
-                    files[place.segment] = os.open(self._path(place.segment), os.O_RDONLY)
-            return [os.pread(files[place.segment], place.length, place.offset) for place in places]
+            return [self._line(place, files) for place in places]
         finally:
             for file in files.values():
                 os.close(file)
+
+    def _line(self, place: Place, files: dict[int, int]) -> bytes:
+        try:
+            if place.segment not in files:
+                files[place.segment] = os.open(self._path(place.segment), os.O_RDONLY)
+            return os.pread(files[place.segment], place.length, place.offset)
+        except OSError as error:
+            if error.errno not in GONE:
+                raise
+            return b""
 
     def retire(self) -> None:
         """Write no more to the active segment."""
@@ -97,8 +107,12 @@ class Segments:
         self.retire()
         number, self._next = self._next, self._next + 1
         file = os.open(self._path(number), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
+        try:
+            sync_folder(self._folder)
+        except OSError:
+            os.close(file)  # what is written to a file without a lasting name is not safe
+            raise
         self._active, self._file, self._size = number, file, 0
-        sync_folder(self._folder)
 
     def _abandon(self, size: int) -> None:
         """Leave a segment whose last write failed: what a failed sync left in it is unknown to any later one."""
@@ -117,6 +131,14 @@ def _write_all(file: int, content: bytes) -> None:
         view = view[os.write(file, view) :]
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder that outlives a crash, with those above it that are missing."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True, mode=0o700)
+        sync_folder(folder.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in a folder outlive a crash."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -132,7 +154,7 @@ def claim(folder: Path) -> int:
     SettingsError when it cannot be used or another gateway has it.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(folder)
         lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise SettingsError(f"gateway.spool_dir: cannot write to {folder}: {error.strerror}") from error
