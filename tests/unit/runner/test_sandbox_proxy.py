@@ -1,12 +1,13 @@
 """Allowed hosts: which are meant, and that nothing else is reached from inside."""
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 import pytest
 
 from conveyor.runner.sandbox import SandboxSettings
-from conveyor.runner.sandbox.proxy import is_allowed
+from conveyor.runner.sandbox.proxy import is_allowed, serving
 from conveyor.runner.workspace import Workspaces
 from tests.unit.runner.forge import Forge, request_for
 from tests.unit.runner.inside import Inside, needs_bubblewrap
@@ -83,3 +84,31 @@ except OSError: print('no other way')
     assert ended.code == 0, said
     assert said.splitlines() == ["200 300000", "403 Forbidden", "403 Forbidden", "403 Forbidden", "no other way"]
     assert any("example.org:443" in line for line in inside.said), "the run's log tells what was refused"
+
+
+async def test_a_host_that_never_hangs_up_holds_nothing_of_a_run_that_is_over(tmp_path: Path) -> None:
+    hung_up = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while await reader.read(1):
+                pass
+            await asyncio.sleep(0)
+        await hung_up.wait()
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    before = asyncio.all_tasks()
+    async with serving(tmp_path / "proxy", (f"127.0.0.1:{port}",), lambda _: None):
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "proxy")
+        writer.write(f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\n".encode())
+        assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
+        writer.write_eof()
+    async with asyncio.timeout(5):
+        assert await reader.read() == b"", "what was open is cut"
+    writer.close()
+    hung_up.set()
+    server.close()
+    ours = [task for task in asyncio.all_tasks() - before if "silent" not in repr(task)]
+    assert ours == []

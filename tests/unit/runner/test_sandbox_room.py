@@ -281,6 +281,18 @@ async def test_a_run_that_takes_too_much_is_stopped(
     assert ended.duration_s < 8
 
 
+async def test_who_removes_its_own_worktree_is_watched_all_the_same(
+    root: Path, forge: Forge, workspaces: Workspaces
+) -> None:
+    workspace = await workspaces.prepare(request_for(forge))
+    inside = Inside(root, SandboxSettings(mode="none", processes=20, disk_mb=50))
+    greedy = "time.sleep(1)\nfor _ in range(40):\n  if not os.fork(): time.sleep(20)"
+    flight = f"import os, shutil, time\nos.chdir('/')\nshutil.rmtree({str(workspace.path)!r})"
+    with pytest.raises(OSError, match="No such file"):  # the worktree cannot be cleared up, which fails the run
+        await inside.python(workspace, f"{flight}\n{greedy}\ntime.sleep(20)")
+    assert inside.switch.reason is Stop.LIMIT
+
+
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_program_that_is_not_there_is_a_launch_error(
     root: Path, forge: Forge, workspaces: Workspaces, mode: str

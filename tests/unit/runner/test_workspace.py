@@ -1,17 +1,19 @@
 """Worktrees over real repositories: whatever state they are in, a run starts clean and its work reaches the forge."""
 
+import asyncio
+import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from conveyor.contracts.errors import PermanentError, TransientError
-from conveyor.runner.workspace import PushRejectedError, Request, Workspace, Workspaces
+from conveyor.runner.workspace import Git, PushRejectedError, Request, Workspace, Workspaces
 from conveyor.runner.workspace.places import safe_name
-from tests.unit.runner.forge import BRANCH, Forge, publish, request_for
+from tests.unit.runner.forge import BRANCH, Forge, plain_git, publish, request_for
 
 
 @pytest.mark.behaviour("RU-2")
@@ -305,3 +307,31 @@ async def test_a_link_out_of_the_root_is_refused(forge: Forge, workspaces: Works
         await workspaces.prepare(request_for(forge))
     assert await workspaces.remove_strays() == 0
     assert (tmp_path / "elsewhere" / "theirs").is_dir()
+
+
+async def test_a_git_that_is_cancelled_dies_with_all_it_started(
+    forge: Forge, tmp_path: Path, eventually: Callable[..., Awaitable[object]]
+) -> None:
+    note = tmp_path / "pids"
+    alias = f"alias.wait=!sleep 60 & echo $$ $! > {note}.new && mv {note}.new {note}; wait"
+    call = asyncio.create_task(plain_git().run(forge.bare, "-c", alias, "wait"))
+    await eventually(note.exists)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    pids = note.read_text().split()
+    await eventually(lambda: not any(_is_alive(pid) for pid in pids))
+
+
+async def test_a_git_that_takes_too_long_is_killed_and_is_a_passing_trouble(forge: Forge) -> None:
+    """Also when the one that holds its output is not git itself."""
+    slow = Git(search_path=os.environ["PATH"], author=("C", "c@x"), timeout_s=0.5)  # noqa: TID251 - git has to be found
+    with pytest.raises(TransientError, match=r"longer than 0\.5 s"):
+        await slow.run(forge.bare, "-c", "alias.wait=!sleep 60 &", "wait")
+
+
+def _is_alive(pid: str) -> bool:
+    try:
+        return ") Z " not in Path("/proc", pid, "stat").read_text()
+    except OSError:
+        return False

@@ -1,7 +1,8 @@
 """The only door of an agent that may reach some hosts: takes HTTPS connections to those and refuses all others."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from conveyor.servicekit import logs
@@ -25,18 +26,44 @@ def is_allowed(host: str, port: int, allowed: tuple[str, ...]) -> bool:
     return False
 
 
-async def serve(path: Path, allowed: tuple[str, ...], note: Callable[[str], None]) -> asyncio.AbstractServer:
-    """Listen on a socket file; `note` is told of every refusal."""
-    return await asyncio.start_unix_server(_Door(allowed, note).answer, path)
+@asynccontextmanager
+async def serving(path: Path, allowed: tuple[str, ...], note: Callable[[str], None]) -> AsyncIterator[None]:
+    """Listen on a socket file until the block ends, then cut whatever is still open; `note` is told of every refusal.
+
+    A host that never hangs up would else hold a connection of a run that is long over.
+    """
+    door = _Door(allowed, note)
+    server = await asyncio.start_unix_server(door.answer, path)
+    try:
+        yield
+    finally:
+        server.close()
+        await door.shut()
 
 
 class _Door:
     def __init__(self, allowed: tuple[str, ...], note: Callable[[str], None]) -> None:
         self._allowed = allowed
         self._note = note
+        self._answers: set[asyncio.Task[None]] = set()
+
+    async def shut(self) -> None:
+        """End every connection."""
+        for answer in self._answers:
+            answer.cancel()
+        if self._answers:
+            await asyncio.wait(self._answers)
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection."""
+        """Serve one connection, in a task of its own: the server's reports its cancellation as an error."""
+        answer = asyncio.create_task(self._answer(reader, writer))
+        self._answers.add(answer)
+        answer.add_done_callback(self._answers.discard)
+        await asyncio.wait({answer})
+        if not answer.cancelled():
+            answer.result()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(_HEAD_S):
                 head = await reader.readuntil(b"\r\n\r\n")

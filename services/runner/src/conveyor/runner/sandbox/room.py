@@ -192,8 +192,7 @@ class Sandbox:
     async def _proxy(self, stay: Stay, stack: AsyncExitStack) -> str:
         # Not below the root: the path of a socket has 108 bytes at most.
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="conveyor-")))
-        server = await proxy.serve(folder / "proxy", self._settings.hosts, stay.say)
-        stack.callback(server.close)
+        await stack.enter_async_context(proxy.serving(folder / "proxy", self._settings.hosts, stay.say))
         return str(folder / "proxy")
 
 

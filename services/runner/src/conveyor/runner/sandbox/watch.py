@@ -79,10 +79,13 @@ class _Disk:
         return f"its files took {taken_mb} MB, {allowed_mb} are allowed" if taken_mb > allowed_mb else ""
 
     def _free(self) -> int:
-        if not self._allowance.folders:
-            return 0
-        found = os.statvfs(self._allowance.folders[0])
-        return found.f_bfree * found.f_frsize
+        for folder in self._allowance.folders:
+            try:
+                found = os.statvfs(folder)
+            except OSError:  # an agent without walls may remove its own worktree: the watch goes on
+                continue
+            return found.f_bfree * found.f_frsize
+        return 0
 
 
 def size_of(folder: Path) -> int:

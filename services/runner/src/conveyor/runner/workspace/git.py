@@ -1,6 +1,7 @@
 """Runs git for the runner: own configuration, no hooks, no questions, credentials only where they are needed."""
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -27,6 +28,8 @@ _SETTINGS = {
     "http.followRedirects": "false",  # our header must not follow to another host
     "init.defaultBranch": "main",
 }
+
+_PIPES_END_S = 1.0
 
 
 class GitError(PermanentError):
@@ -94,17 +97,28 @@ class Git:
                 start_new_session=True,
             )
         try:
-            out, err = await asyncio.wait_for(process.communicate(), self._timeout_s)
+            async with asyncio.timeout(self._timeout_s):
+                out, err = await process.communicate()
         except TimeoutError as error:
+            await _end(process)
             raise TransientError(f"git {arguments[0]} took longer than {self._timeout_s:g} s") from error
-        finally:
-            if process.returncode is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                await process.wait()
+        except BaseException:
+            await _end(process)
+            raise
         text, errors = out.decode(errors="replace"), err.decode(errors="replace")
         if process.returncode:
             raise GitError(f"git {arguments[0]} failed: {_last_line(errors) or _last_line(text)}", text + errors)
         return text.strip()
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill a git with all that it started, and take leave of it, also when it has gone just now."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with contextlib.suppress(TimeoutError):  # its pipes end with it, unless something has left its group
+        async with asyncio.timeout(_PIPES_END_S):
+            await process.communicate()
+    await process.wait()
 
 
 def _as_variables(settings: Mapping[str, str]) -> dict[str, str]:
