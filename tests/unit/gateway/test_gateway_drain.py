@@ -46,8 +46,11 @@ class World:
     bus_fails: int = 0
     forge_error: Exception | None = None
     is_there: bool = True
+    too_large: str = "nothing is"
 
     async def publish(self, event: AnyEvent, _timeout_s: float) -> Stored:
+        if getattr(event, "sha", "") == self.too_large:
+            raise PermanentError("the server takes less")
         if self.bus_fails:
             self.bus_fails -= 1
             raise TransientError("no answer")
@@ -182,3 +185,12 @@ async def test_a_refusal_is_believed_after_a_while(tmp_path: Path, eventually: E
         await eventually(lambda: spool.depth == 0)
         assert 'outcome="refused"' in metrics.page().decode()
     assert world.told[1:] == [("SHOP-1", "e")]
+
+
+@pytest.mark.behaviour("GW-3")
+async def test_an_event_that_the_bus_will_never_take_holds_up_no_other(tmp_path: Path, eventually: Eventually) -> None:
+    world = World(too_large="b")
+    async with draining(world, tmp_path, "SHOP-1 a", "SHOP-1 b", "SHOP-2 c", "SHOP-1 d") as (spool, metrics):
+        await eventually(lambda: spool.depth == 0)
+        assert 'spool_drained_total{outcome="refused",source="gitea"} 1.0' in metrics.page().decode()
+    assert world.told == [("SHOP-1", "a"), ("SHOP-2", "c"), ("SHOP-1", "d")]

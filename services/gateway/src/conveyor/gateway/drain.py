@@ -67,11 +67,24 @@ class Drain:
         if not self._is_bus_there():
             raise TransientError("the bus is away")
         batch = await self._admitted(await self._spool.first(BATCH))
-        for kept in await self._admission.store_in_order(batch.events, PUBLISH_TIMEOUT_S):
-            self._figures.drained(self._source.name, "duplicate" if kept.is_duplicate else "stored")
+        try:
+            await self._store(batch.events)
+        except PermanentError:  # one of them can never be stored: it must not keep the others from it
+            for event in batch.events:
+                await self._store_or_drop(event)
         await self._spool.told(batch.settled)
         if batch.trouble is not None:
             raise batch.trouble
+
+    async def _store(self, events: Sequence[AnyEvent]) -> None:
+        for kept in await self._admission.store_in_order(events, PUBLISH_TIMEOUT_S):
+            self._figures.drained(self._source.name, "duplicate" if kept.is_duplicate else "stored")
+
+    async def _store_or_drop(self, event: AnyEvent) -> None:
+        try:
+            await self._store([event])
+        except PermanentError as error:
+            self._dropped("refused", str(error))
 
     async def _admitted(self, deliveries: Sequence[Delivery | MessageError]) -> Batch:
         events: list[AnyEvent] = []
