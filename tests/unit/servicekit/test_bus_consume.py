@@ -1,14 +1,12 @@
 import asyncio
-import contextlib
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
 
-from conveyor.contracts import codec
-from conveyor.contracts.errors import PermanentError, TransientError
+from conveyor.contracts.errors import TransientError
 from conveyor.servicekit.bus import (
     Bus,
     ConsumerSpec,
@@ -17,36 +15,13 @@ from conveyor.servicekit.bus import (
     EventLog,
     Leave,
     Outcome,
-    TaskStore,
     consume,
     consume_by_priority,
 )
 from conveyor.servicekit.bus import hands as hands_module
+from tests.rigs.consuming import SPEC, consuming, is_settled
 
 Make = Callable[..., Any]
-SPEC = ConsumerSpec(stream="EVENTS", durable="decide", subjects=("event.>",), ack_wait_s=2)
-
-
-@contextlib.asynccontextmanager
-async def consuming(bus: Bus, handler: Any, spec: ConsumerSpec = SPEC, **options: Any) -> AsyncIterator[asyncio.Event]:
-    stopping = asyncio.Event()
-    task = asyncio.create_task(consume(bus, spec, handler, stopping=stopping, **options))
-    try:
-        yield stopping
-    finally:
-        stopping.set()
-        async with asyncio.timeout(15):
-            await task
-
-
-async def state(bus: Bus, spec: ConsumerSpec = SPEC) -> tuple[int, int]:
-    """How many messages are unacknowledged, and how many have not been delivered."""
-    info = msgspec.json.decode(await bus.api(f"CONSUMER.INFO.{spec.stream}.{spec.durable}"))
-    return info["num_ack_pending"], info["num_pending"]
-
-
-async def is_settled(bus: Bus, spec: ConsumerSpec = SPEC) -> bool:
-    return await state(bus, spec) == (0, 0)
 
 
 async def test_what_is_handled_is_acknowledged_and_not_delivered_again(bus: Bus, event: Make, eventually: Make) -> None:
@@ -87,92 +62,6 @@ async def test_a_transient_error_brings_the_message_back_after_the_wait_asked_fo
         await eventually(lambda: len(times) == 3)
         await eventually(lambda: is_settled(bus))
     assert all(0.29 <= later - earlier < 1 for earlier, later in itertools.pairwise(times))
-
-
-async def test_what_cannot_succeed_goes_to_the_dead_letters_and_can_be_replayed(
-    bus: Bus, event: Make, eventually: Make
-) -> None:
-    broken = True
-    handled: list[Delivery] = []
-
-    async def handle(delivery: Delivery) -> None:
-        if broken:
-            raise PermanentError("no such\nissue")
-        handled.append(delivery)
-
-    dead = DeadLetters(bus)
-    stored = await EventLog(bus).publish(event())
-    async with consuming(bus, handle):
-        (letter,) = await eventually(dead.list)
-        await eventually(lambda: is_settled(bus))
-        assert letter.subject == "event.shop.SHOP-1.issue_changed"
-        assert (letter.stream, letter.stream_seq, letter.consumer) == ("EVENTS", stored.seq, "decide")
-        assert letter.error == "PermanentError: no such issue"
-        assert letter.headers["Conveyor-Task"] == "shop/SHOP-1"
-        broken = False
-        await dead.replay(letter.seq)
-        await eventually(lambda: handled)
-    assert codec.decode_event(handled[0].body) == event()
-    assert handled[0].headers["Conveyor-Replayed"] == str(letter.seq)
-    assert await dead.list() == []
-    with pytest.raises(PermanentError, match="no dead letter"):
-        await dead.replay(letter.seq)
-
-
-@pytest.mark.parametrize("has_moved_on", [False, True])
-async def test_a_replayed_revision_never_turns_its_task_back(
-    bus: Bus, record: Make, eventually: Make, has_moved_on: bool
-) -> None:
-    async def refuse(_delivery: Delivery) -> None:
-        raise PermanentError("cannot be relayed")
-
-    store, dead = TaskStore(bus), DeadLetters(bus)
-    spec = ConsumerSpec(stream="TASKS", durable="relay", subjects=("task.>",), ack_wait_s=2)
-    seq = await store.commit(record(revision=1), 0)
-    async with consuming(bus, refuse, spec):
-        (letter,) = await eventually(dead.list)
-    if not has_moved_on:
-        assert await dead.replay(letter.seq) > seq
-        return
-    await store.commit(record(revision=2), seq)
-    with pytest.raises(PermanentError, match="moved on"):
-        await dead.replay(letter.seq)
-    latest = await store.load("shop", "SHOP-1")
-    assert latest is not None
-    assert latest.record.task.revision == 2
-
-
-async def test_a_message_too_large_to_be_buried_whole_breaks_no_connection(bus: Bus, eventually: Make) -> None:
-    """It fits into its own stream, but not into DEAD with the reason beside it: the server would close the door."""
-    broken: list[str] = []
-
-    async def refuse(_delivery: Delivery) -> None:
-        raise PermanentError("of no use " * 50)
-
-    bus.on_reconnect(lambda: broken.append("connection"))
-    await bus.request("event.shop.SHOP-1.huge", b"x" * (1024 * 1024 - 100))
-    async with consuming(bus, refuse):
-        (letter,) = await eventually(DeadLetters(bus).list)
-        await eventually(lambda: is_settled(bus))
-    assert (letter.body, letter.stream_seq) == (b"", 1)
-    with pytest.raises(PermanentError, match="too large"):
-        await DeadLetters(bus).replay(letter.seq)
-    assert not broken
-
-
-async def test_what_cannot_be_decoded_goes_to_the_dead_letters_also_with_a_lane(bus: Bus, eventually: Make) -> None:
-    async def handle(delivery: Delivery) -> None:
-        codec.decode_event(delivery.body)
-
-    def lane(delivery: Delivery) -> str:
-        return codec.decode_event(delivery.body).key
-
-    await bus.request("event.shop.SHOP-1.nonsense", b"\xff not JSON")
-    async with consuming(bus, handle, lane=lane):
-        (letter,) = await eventually(DeadLetters(bus).list)
-        await eventually(lambda: is_settled(bus))
-    assert letter.error.startswith("MessageError: expected an event")
-    assert letter.body == b"\xff not JSON"
 
 
 async def test_an_unforeseen_error_is_tried_again_and_ends_in_the_dead_letters(
