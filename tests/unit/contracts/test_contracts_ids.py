@@ -68,13 +68,6 @@ def test_what_is_no_tracker_key_is_refused(key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "fits"), [("shop", True), ("a-1", True), ("Shop", False), ("a.b", False), ("", False)]
-)
-def test_a_project_name_is_one_token_of_a_subject(name: str, fits: bool) -> None:
-    assert ids.is_project(name) is fits
-
-
-@pytest.mark.parametrize(
     ("title", "slug"),
     [
         ("Gift cards", "gift-cards"),

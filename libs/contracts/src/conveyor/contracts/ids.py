@@ -5,8 +5,11 @@ import json
 import re
 from datetime import UTC, datetime
 
-_KEY = re.compile(r"[A-Z][A-Z0-9_]{0,19}-[1-9][0-9]{0,8}")
-_PROJECT = re.compile(r"[a-z][a-z0-9-]{0,39}")
+IDENTIFIER = "[A-Z][A-Z0-9_]{0,19}"
+"""What stands before the number in a tracker key, as a regular expression."""
+PROJECT = "[a-z][a-z0-9-]{0,39}"
+"""What a project may be called: lower-case letters, digits and dashes, 40 at most; one token of a subject."""
+_KEY = re.compile(rf"{IDENTIFIER}-[1-9][0-9]{{0,8}}")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{1,40}")
 _SLUG_GAP = re.compile(r"[^a-z0-9]+")
 SLUG_CHARS = 40
@@ -45,11 +48,6 @@ def run_id(project: str, key: str, revision: int) -> str:
 def is_key(text: str) -> bool:
     """Whether this is a tracker key such as SHOP-12."""
     return _KEY.fullmatch(text) is not None
-
-
-def is_project(text: str) -> bool:
-    """Whether this may name a project: lower-case letters, digits and dashes, 40 at most (one subject token)."""
-    return _PROJECT.fullmatch(text) is not None
 
 
 def is_token(text: str) -> bool:

@@ -1,9 +1,9 @@
 """The sections of the configuration that services share; each service's Settings has those it needs as fields."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from conveyor.contracts.errors import SettingsError
 from conveyor.contracts.pipeline import Pipeline
@@ -20,7 +20,7 @@ class NatsSettings(Section, frozen=True, kw_only=True):
 
     url: str = "nats://127.0.0.1:4222"
     """One server or several, separated by commas."""
-    replicas: int = 1
+    replicas: Literal[1, 3, 5] = 1
     """Copies of every stream: 1 on one server, 3 on a cluster of three."""
     embedded: bool = True
     """`conveyor up` only: start a nats-server of our own at `url`; false when one runs there already."""
@@ -38,7 +38,7 @@ class NatsSettings(Section, frozen=True, kw_only=True):
     """The seed of an NKey, for servers that know users by key."""
     credentials: str = ""
     """Path of a NATS credentials file; empty for none."""
-    connect_timeout_s: float = 30.0
+    connect_timeout_s: Annotated[float, Meta(gt=0)] = 30.0
     """How long a service waits for its first connection before it gives up."""
 
 

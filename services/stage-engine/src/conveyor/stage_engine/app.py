@@ -63,7 +63,7 @@ from conveyor.stage_engine.ports import Messenger
 from conveyor.stage_engine.projects import Projects
 from conveyor.stage_engine.relay import Relay
 from conveyor.stage_engine.retention import Retention
-from conveyor.stage_engine.settings import Settings
+from conveyor.stage_engine.settings import Settings, check_engine
 
 VERSION = version("conveyor-stage-engine")
 WAITING_AT_ONCE = 256
@@ -73,6 +73,7 @@ log = structlog.get_logger()
 
 async def start(service: Service, settings: Settings) -> None:
     """Connect, make sure that the streams are there, and run the loops until the service stops."""
+    check_engine(settings)
     bus = await connect(settings.nats, name="stage-engine")
     service.resources.push_async_callback(bus.close)
     service.spawn("bus", bus.watch(service.stopping))

@@ -8,9 +8,14 @@ from conveyor.contracts.project import Project
 
 
 class Projects:
-    """Projects by name, each with the pipeline that rules its tasks (the project's approvers in it)."""
+    """Projects by name, each with the pipeline that rules its tasks (the project's approvers in it).
+
+    SettingsError when two of them cannot be told apart, or a pipeline is missing.
+    """
 
     def __init__(self, projects: tuple[Project, ...], pipelines: dict[str, Pipeline]) -> None:
+        for field in ("name", "identifier", "tracker_project_id"):
+            _refuse_twins(field, [getattr(project, field) for project in projects])
         self._projects = {project.name: project for project in projects}
         self._pipelines: dict[str, Pipeline] = {}
         for project in projects:
@@ -37,6 +42,12 @@ class Projects:
         """Return the projects on this one's repository, itself among them; PermanentError as above."""
         repository = self.project(name).repository.casefold()
         return tuple(project for project in self._projects.values() if project.repository.casefold() == repository)
+
+
+def _refuse_twins(field: str, values: list[str]) -> None:
+    for one in values:
+        if values.count(one) > 1:
+            raise SettingsError(f"project: {one!r} is the {field} of two: what comes for one would go to the other")
 
 
 def _monitored(pipeline: Pipeline, project: Project) -> Pipeline:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from conveyor.contracts.errors import PermanentError, SettingsError, TransientError
+from conveyor.contracts.errors import PermanentError, TransientError
 from conveyor.contracts.streams import BUCKETS, STREAMS, BucketSpec, StreamSpec
 from conveyor.servicekit.bus.connection import Bus
 from conveyor.servicekit.bus.errors import ApiError
@@ -155,9 +155,3 @@ def _absent(name: str) -> object:
 
 def _window_s(window_s: int, max_age_s: int) -> int:
     return min(window_s, max_age_s) if max_age_s else window_s
-
-
-def check_replicas(replicas: int) -> None:
-    """Raise SettingsError unless this number of copies makes sense."""
-    if replicas not in (1, 3, 5):
-        raise SettingsError(f"nats.replicas: expected 1, 3 or 5, it is {replicas}")
