@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from msgspec import structs
 from conveyor.adapters.health_probe import HealthProbe
 from conveyor.adapters.plane import PlaneTracker
 from conveyor.adapters.webhook_out import WebhookOut
-from conveyor.contracts.commands import CheckHealth, Notify, SetStatus
+from conveyor.contracts.commands import CheckHealth, Notify, PostComment, SetStatus
 from conveyor.contracts.errors import PermanentError, TransientError
 from conveyor.contracts.events import IssueStarted, Origin
 from conveyor.contracts.pipelines import default_pipeline
@@ -128,6 +128,23 @@ async def test_a_status_that_a_slower_engine_has_overwritten_is_set_right(bus: B
         shown = [one.new_value for one in plane.activities_of("SHOP-1") if one.field == "state"]
         wanted = [(await tracker.resolve(project.id, key)).name for key in ("development", "testing")]
         assert (shown[-1:], plane.state_of("SHOP-1")) == (wanted[1:], wanted[1])
+        await tracker.close()
+
+
+@pytest.mark.behaviour("SE-21")
+async def test_a_comment_is_said_once_in_each_life_of_its_task(bus: Bus) -> None:
+    """A task that was forgotten and is begun anew gives its commands the ids of its former life."""
+    async with PlaneServer(PlaneOptions(slug="acme", rate_limit=None)) as plane:
+        project, bot = plane.create_project("Shop", "SHOP"), plane.add_user("Conveyor", is_bot=True)
+        issue = plane.create_issue(project, "Tea")
+        shop = structs.replace(SHOP, tracker_project_id=project.id)
+        tracker = PlaneTracker(plane.url, plane.slug, bot.api_key)
+        effects = TrackerEffects(Projects((shop,), {"default": default_pipeline()}), tracker, TaskStore(bus))
+        first = PostComment(**HEAD, issue_id=issue.id, text="Conveyor has taken this issue.")
+        again = structs.replace(first, issued_at=AT + timedelta(days=120))
+        for command in (first, first, again, again):
+            await effects.post_comment(command, TASK)
+        assert len(plane.comments_of("SHOP-1")) == 2
         await tracker.close()
 
 
