@@ -17,7 +17,7 @@ from conveyor.contracts.project import Project
 from conveyor.gateway.admission import Admission
 from conveyor.gateway.core.registry import Registry
 from conveyor.gateway.core.told import Other, PushTold, StatusTold, Told
-from conveyor.gateway.drain import PATIENCE, Drain
+from conveyor.gateway.drain import PATIENCE, Drain, Refusals
 from conveyor.gateway.figures import Figures
 from conveyor.gateway.ports import Source
 from conveyor.gateway.resolve import Resolver
@@ -167,8 +167,12 @@ async def test_what_cannot_be_asked_now_holds_up_what_came_after_it(tmp_path: Pa
 
 
 class Later(SystemClock):
+    """A clock that is ahead, by as much as a test says."""
+
+    ahead = PATIENCE + timedelta(seconds=1)
+
     def now(self) -> datetime:
-        return super().now() + PATIENCE + timedelta(seconds=1)
+        return super().now() + self.ahead
 
 
 @pytest.mark.behaviour("GW-3")
@@ -185,6 +189,31 @@ async def test_a_refusal_is_believed_after_a_while(tmp_path: Path, eventually: E
         await eventually(lambda: spool.depth == 0)
         assert 'outcome="refused"' in metrics.page().decode()
     assert world.told[1:] == [("SHOP-1", "e")]
+
+
+@pytest.mark.behaviour("GW-3")
+async def test_what_is_refused_again_and_again_stalls_the_rest_but_once(tmp_path: Path, eventually: Eventually) -> None:
+    """A project that our account may not see: each of its deliveries would keep all others waiting for minutes."""
+    world, clock = World(forge_error=PermanentError("not allowed")), Later()
+    clock.ahead = timedelta()
+    async with draining(world, tmp_path, "? a", "SHOP-1 b", clock=clock) as (spool, metrics):
+        await eventually(lambda: spool.oldest is not None and spool.depth == 2)
+        clock.ahead = Later.ahead
+        await eventually(lambda: spool.depth == 0)
+        await spool.append(Delivery(source="gitea", headers={}, body=b"? c", received_at=clock.now()))
+        await spool.append(Delivery(source="gitea", headers={}, body=b"SHOP-1 d", received_at=clock.now()))
+        await eventually(lambda: spool.depth == 0)
+        assert 'spool_drained_total{outcome="refused",source="gitea"} 2.0' in metrics.page().decode()
+    assert world.told == [("SHOP-1", "b"), ("SHOP-1", "d")]
+
+
+def test_a_refusal_that_was_mended_in_between_gets_its_patience_anew() -> None:
+    refusals, begun = Refusals(), SYSTEM_CLOCK.now()
+    assert not refusals.is_believed("no", begun, begun)
+    assert not refusals.is_believed("other", begun, begun + PATIENCE / 2)
+    assert refusals.is_believed("no", begun, begun + PATIENCE)
+    assert refusals.is_believed("no", begun + PATIENCE, begun + PATIENCE)
+    assert not refusals.is_believed("no", begun + 3 * PATIENCE, begun + 3 * PATIENCE)
 
 
 @pytest.mark.behaviour("GW-3")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from msgspec import Struct
 
@@ -22,7 +22,22 @@ PUBLISH_TIMEOUT_S = 5.0
 FIRST_WAIT_S = 0.05
 LONGEST_WAIT_S = 1.0
 PATIENCE = timedelta(minutes=10)
-"""A refusal that repeating cannot cure is believed of deliveries this old: until then somebody may mend a key."""
+"""A refusal that repeating cannot cure is believed after this long: until then somebody may mend a key."""
+
+
+class Refusals:
+    """Which refusals are believed: those heard for a while, so that one ill-configured project stalls all but once."""
+
+    def __init__(self) -> None:
+        self._heard: dict[str, tuple[datetime, datetime]] = {}
+        """First and last time of each, by its words."""
+
+    def is_believed(self, words: str, since: datetime, now: datetime) -> bool:
+        """Whether this was refused long enough; `since` is when it was first wanted, if nobody did before."""
+        self._heard = {known: times for known, times in self._heard.items() if now - times[1] < PATIENCE}
+        first, _ = self._heard.get(words, (since, now))
+        self._heard[words] = (first, now)
+        return now - first >= PATIENCE
 
 
 class Batch(Struct, frozen=True):
@@ -43,6 +58,7 @@ class Drain:
         self._is_bus_there = ways.is_bus_there
         self._figures = figures
         self._clock = clock
+        self._refusals = Refusals()
         self._log = logs.get("drain")
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -110,7 +126,7 @@ class Drain:
             self._dropped("malformed", str(error))
             return None
         except PermanentError as error:
-            if self._clock.now() - delivery.received_at < PATIENCE:
+            if not self._refusals.is_believed(str(error), delivery.received_at, self._clock.now()):
                 raise TransientError(str(error)) from error
             self._dropped("refused", str(error))
             return None
