@@ -66,10 +66,15 @@ def test_the_raw_bytes_are_signed_and_not_what_they_mean() -> None:
     assert not gitea.verify(json.dumps(json.loads(VECTOR)).encode(), VECTOR_HEX, ["s3cr3t"])
 
 
+@pytest.mark.behaviour("GW-1")
 def test_an_unsigned_delivery_of_gitea_has_empty_headers() -> None:
-    headers = {"X-Gitea-Signature": "", "X-Hub-Signature-256": "sha256="}
-    assert not gitea.verify(VECTOR, gitea.signature_of(headers), ["s3cr3t"])
+    """It is refused without being read, so it must be known by the headers alone."""
+    for prefix in ("sha256=", "SHA256=", "sha256= ", ""):
+        headers = {"X-Gitea-Signature": "", "X-Hub-Signature-256": prefix}
+        assert gitea.signature_of(headers) == ""
     assert gitea.signature_of({}) == plane.signature_of({}) == ""
+    assert gitea.signature_of({"X-Gitea-Signature": VECTOR_HEX, "X-Hub-Signature-256": "sha256="}) == VECTOR_HEX
+    assert gitea.signature_of({"X-Hub-Signature-256": f"sha256={VECTOR_HEX}"}) == VECTOR_HEX
 
 
 def test_githubs_own_delivery_is_not_taken_for_giteas() -> None:

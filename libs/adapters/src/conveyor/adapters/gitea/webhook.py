@@ -51,8 +51,8 @@ class GiteaDelivery(Struct, frozen=True, kw_only=True):
 
 
 def signature_of(headers: Mapping[str, str]) -> str:
-    """Return the signature header's value, or an empty string; `sha256=` alone is what an unsigned delivery has."""
-    return next((value for name in SIGNATURE_HEADERS if (value := _header(headers, name).strip())), "")
+    """Return the signature in hex, or an empty string; `sha256=` alone is what an unsigned delivery has."""
+    return next((value for name in SIGNATURE_HEADERS if (value := _bare(_header(headers, name)))), "")
 
 
 def delivery_id_of(headers: Mapping[str, str]) -> str:
@@ -65,13 +65,17 @@ def verify(body: bytes, signature: str, secrets: Iterable[str]) -> bool:
 
     Bare hex and `sha256=` hex are both good; an empty signature is unsigned, and an empty secret signs nothing.
     """
-    claimed = signature.strip().lower().removeprefix("sha256=").encode("utf-8", "replace")
+    claimed = _bare(signature).encode("utf-8", "replace")
     matches = [
         hmac.compare_digest(hmac.new(secret.encode(), body, hashlib.sha256).hexdigest().encode(), claimed)
         for secret in secrets
         if secret
     ]
     return any(matches)
+
+
+def _bare(signature: str) -> str:
+    return signature.strip().lower().removeprefix("sha256=")
 
 
 def parse(headers: Mapping[str, str], body: bytes) -> GiteaDelivery:
