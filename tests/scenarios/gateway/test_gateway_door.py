@@ -1,14 +1,17 @@
 """The gateway's door: who may speak, how much, and what is said while the bus is away."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from conveyor.contracts.events import AnyEvent
+from conveyor.gateway.http import webhooks
 from conveyor.gateway.settings import GatewaySettings, Settings
 from conveyor.servicekit.bus import Bus, EventLog, connect
 from conveyor.servicekit.nats_process import NatsProcess
@@ -61,6 +64,22 @@ async def test_bodies_that_are_no_deliveries_are_refused_and_counted(house: Hous
     for reason in ("content_type", "too_large", "malformed"):
         assert f'reason="{reason}"' in page
     assert await house.events() == []
+
+
+@pytest.mark.behaviour("GW-2")
+async def test_a_body_that_never_ends_is_not_waited_for(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who knows no secret could else hold as many connections and megabytes as he likes."""
+    monkeypatch.setattr(webhooks, "BODY_WITHIN_S", 0.2)
+    place = urlsplit(house.url)
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    head = "POST /webhook/plane HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n"
+    writer.write(f"{head}X-Plane-Signature: guess\r\n\r\n{{".encode())
+    async with asyncio.timeout(5):
+        answer = await reader.read()  # ends with the connection
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"reason":"slow"' in answer
+    writer.close()
+    assert 'reason="slow"' in await house.figures()
 
 
 @pytest.mark.behaviour("GW-1")

@@ -12,6 +12,7 @@ ANSWERS = {
     202: "Kept and told later (`spooled`), or of no use to us (`ignored`, with its kind and reason).",
     400: "Not what this source sends; the detail names the first field that is wrong.",
     401: "No signature, or not one of ours.",
+    408: "The body did not end in time.",
     413: "Larger than `gateway.max_body_bytes`.",
     415: "Not `application/json`.",
     503: "No secret is configured for this source.",

@@ -3,6 +3,7 @@
 The doors stand in front of the web framework, which would take longer than everything else that happens here.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, assert_never
 
@@ -21,6 +22,9 @@ from conveyor.servicekit.clock import SYSTEM_CLOCK
 
 JSON = "application/json"
 PREFIX = "/webhook/"
+BODY_WITHIN_S = 10.0
+"""From a delivery's head to the end of its body; Gitea itself gives up after 5, Plane after 30."""
+SLOW = 408
 _encode = msgspec.json.Encoder().encode
 
 
@@ -102,7 +106,11 @@ class Door:
         if not signature:
             raise Refused(401, "unsigned", "the signature header is missing or empty")
         self._check_head(headers)
-        body = await self._body(receive)
+        try:
+            async with asyncio.timeout(BODY_WITHIN_S):
+                body = await self._body(receive)
+        except TimeoutError:
+            raise Refused(SLOW, "slow", f"the body took longer than {BODY_WITHIN_S:g} s") from None
         if not self._source.verify(body, signature, self._source.secrets):
             raise Refused(401, "bad_signature", "the signature does not belong to this body")
         return body
@@ -167,4 +175,6 @@ class Door:
 async def _send(send: Send, said: Said) -> None:
     body = _encode(said.body)
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    if said.status == SLOW:
+        headers.append((b"connection", b"close"))
     await send_whole(send, said.status, headers, body)
