@@ -18,7 +18,7 @@ SPEC = ConsumerSpec(stream="COMMANDS", durable="merges", subjects=("command.effe
 REPOSITORIES = {"shop": "acme/tea", "web": "Acme/Tea", "other": "acme/other"}
 PROJECTS = Projects(
     tuple(
-        Project(name=name, tracker_project_id="p", identifier=name.upper(), repository=repository)
+        Project(name=name, tracker_project_id=f"p-{name}", identifier=name.upper(), repository=repository)
         for name, repository in REPOSITORIES.items()
     ),
     {"default": default_pipeline()},
