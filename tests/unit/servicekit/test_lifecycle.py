@@ -34,9 +34,36 @@ service_main("sample", Settings, start, sys.argv[1:], grace_s=lambda settings: s
 """
 
 
-async def child(tmp_path: Path, *arguments: str) -> asyncio.subprocess.Process:
+DEAF = """
+import asyncio
+from msgspec import Struct
+from conveyor.servicekit import lifecycle
+from conveyor.servicekit.sections import LogSettings
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    log: LogSettings = LogSettings(format="json")
+
+async def deaf() -> None:
+    while True:
+        try:
+            print("up", flush=True)
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            pass
+
+async def start(service: lifecycle.Service, settings: Settings) -> None:
+    service.resources.push_async_callback(deaf)
+    service.spawn("deaf", deaf())
+
+lifecycle.ABORT_S = lifecycle.LAST_CALL_S = lifecycle.CLOSE_S = 0.1
+lifecycle.service_main("sample", Settings, start, [], grace_s=lambda _settings: 0.1)
+"""
+"""What hears no cancellation, neither when the service drains nor when it closes."""
+
+
+async def child(tmp_path: Path, *arguments: str, source: str = CHILD) -> asyncio.subprocess.Process:
     script = tmp_path / "sample.py"
-    script.write_text(CHILD)
+    script.write_text(source)
     pipe = asyncio.subprocess.PIPE
     return await asyncio.create_subprocess_exec(sys.executable, str(script), *arguments, stdout=pipe, stderr=pipe)
 
@@ -72,6 +99,18 @@ async def test_a_process_drains_no_longer_than_the_grace_of_its_settings(tmp_pat
     out, err = await process.communicate()
     assert out.decode().split() == ["draining", "closed"]
     assert "grace is over" in err.decode()
+
+
+async def test_a_process_goes_without_what_does_not_end(tmp_path: Path) -> None:
+    process = await child(tmp_path, source=DEAF)
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"up\n"
+    process.send_signal(signal.SIGTERM)
+    async with asyncio.timeout(20):
+        _, err = await process.communicate()
+    assert process.returncode == 1
+    assert "tasks do not end, going without them" in err.decode()
+    assert "closing does not end" in err.decode()
 
 
 async def test_a_dying_task_stops_the_service_with_code_1() -> None:

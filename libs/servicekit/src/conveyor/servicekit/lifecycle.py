@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import gc
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
@@ -25,8 +26,14 @@ EXIT_USAGE = 2
 """The exit code of a service that was configured wrongly; restarting cannot help."""
 GRACE_S = 20.0
 """How long a service may drain unless it says otherwise."""
-ABORT_S = 5.0
-"""How long cancelled tasks may take to clean up before the process goes without them."""
+ABORT_S = 6.0
+"""How long cancelled tasks may take to clean up before they are cancelled once more, and given up soon after.
+
+A second more than the consume loop takes to give back what it had in hand.
+"""
+LAST_CALL_S = 1.0
+CLOSE_S = 15.0
+"""How long closing what was opened may take before the process goes without it."""
 GARBAGE_AFTER = (20_000, 50, 50)
 """When Python looks for garbage in circles; by default after 700 new objects, a tenth of the gateway's time."""
 
@@ -73,19 +80,18 @@ class Service:
         """Call `main`, which starts everything and returns; then live until stopped, drain, close; return an exit code.
 
         SIGTERM and SIGINT drain within the grace, a second one aborts. SettingsError from `main` gives exit code 2.
+        What does not end when cancelled or closed is left behind: `task_names` tells.
         """
         if handle_signals:
             self._listen()
         code = 0
         try:
-            async with self.resources:
-                code = await self._start(main)
-                if code == 0:
-                    await self._live()
-                await self._drain()
-        except Exception:  # noqa: BLE001 - top of a service: nobody above could do better
-            self._log.exception("closing failed")
-            code = code or 1
+            code = await self._start(main)
+            if code == 0:
+                await self._live()
+            await self._drain()
+        finally:
+            await self._close()
         return 1 if self._has_failed and code == 0 else code
 
     async def _start(self, main: Callable[["Service"], Awaitable[None]]) -> int:
@@ -96,6 +102,8 @@ class Service:
         if not start.done():  # told to stop before it was up
             start.cancel()
             await asyncio.wait({start}, timeout=ABORT_S)
+            if not start.done():
+                self._tasks.add(start)
             return 0
         error = start.exception()
         if error is None:
@@ -118,9 +126,26 @@ class Service:
             await asyncio.wait(self._tasks, timeout=self._grace_s)
         if self._tasks:
             self._log.warning("grace is over, aborting", tasks=self.task_names, grace_s=self._grace_s)
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.wait(self._tasks, timeout=ABORT_S)
+        for wait_s in (ABORT_S, LAST_CALL_S):
+            if self._tasks:
+                for task in self._tasks:
+                    task.cancel()
+                await asyncio.wait(self._tasks, timeout=wait_s)
+        if self._tasks:
+            self._log.error("tasks do not end, going without them", tasks=self.task_names)
+
+    async def _close(self) -> None:
+        closing = asyncio.create_task(self.resources.aclose(), name="closing")
+        await asyncio.wait({closing}, timeout=CLOSE_S)
+        if not closing.done():
+            self._tasks.add(closing)
+            self._fail("closing does not end", after_s=CLOSE_S)
+        elif error := closing.exception():
+            self._fail("closing failed", exc_info=error)
+
+    def _fail(self, what: str, **more: Any) -> None:
+        self._has_failed = True
+        self._log.error(what, **more)
 
     def _ended(self, task: asyncio.Task[Any], *, may_end: bool) -> None:
         self._tasks.discard(task)
@@ -128,8 +153,7 @@ class Service:
         if error is None and may_end:
             return
         if error is not None or not self.stopping.is_set():
-            self._has_failed = True
-            self._log.error("task died", task=task.get_name(), reason=str(error or "it ended early"), exc_info=error)
+            self._fail("task died", task=task.get_name(), reason=str(error or "it ended early"), exc_info=error)
             self.stop(f"task {task.get_name()} died")
 
     def _listen(self) -> None:
@@ -179,9 +203,19 @@ def service_main(
             await start(started, settings)
             _keep_what_is_there()
 
-        return await service.run(begin)
+        code = await service.run(begin)
+        if service.task_names:
+            _leave(code)
+        return code
 
     sys.exit(uvloop.run(run()))
+
+
+def _leave(code: int) -> None:
+    """End the process though tasks remain: the loop would wait for them for ever, and nobody could start it anew."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _keep_what_is_there() -> None:

@@ -11,6 +11,7 @@ from conveyor.servicekit.bus.delivery import Handler, Lane, delivery_of
 from conveyor.servicekit.bus.hands import Hands
 from conveyor.servicekit.bus.pull import Puller
 from conveyor.servicekit.bus.take import Taker
+from conveyor.servicekit.ending import ended
 
 
 class Options(TypedDict, total=False):
@@ -72,7 +73,7 @@ async def consume_by_priority(
                 if not taken:
                     await taker.pause()
     finally:
-        ringing.cancel()
+        await ended(ringing)
 
 
 async def _ring_on(stopping: asyncio.Event, taker: Taker) -> None:
@@ -91,8 +92,7 @@ async def _in_hand(hands: Hands, ack_wait_s: float) -> AsyncIterator[None]:
         await hands.abort()
         raise
     finally:
-        alive.cancel()
-        await asyncio.wait({alive})
+        await ended(alive)
 
 
 async def _until(stopping: asyncio.Event, work: Coroutine[None, None, None]) -> None:
@@ -104,6 +104,4 @@ async def _until(stopping: asyncio.Event, work: Coroutine[None, None, None]) -> 
         if task.done():
             task.result()
     finally:
-        for one in (task, stop):
-            one.cancel()
-        await asyncio.wait({task, stop})
+        await ended(task, stop)

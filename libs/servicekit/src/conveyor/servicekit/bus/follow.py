@@ -19,6 +19,7 @@ from conveyor.servicekit.bus.connection import Bus
 from conveyor.servicekit.bus.errors import ApiError
 from conveyor.servicekit.bus.pull import Puller
 from conveyor.servicekit.bus.wire import Message
+from conveyor.servicekit.ending import ended
 
 WINDOW = 256
 """How many messages are on their way at once; bounds memory, as a fast stream waits for a slow reader."""
@@ -183,8 +184,7 @@ async def _read(reader: _Reader, *, is_live: bool) -> AsyncIterator[Message]:
                 return
             reader.puller.want(1)
     finally:
-        pulling.cancel()
-        await asyncio.wait({pulling})
+        await ended(pulling)
         await reader.puller.stop()
         await reader.delete()
 
