@@ -1,5 +1,6 @@
 """Key-value buckets: small facts that are looked up, shared or owned; laid out so that `nats kv` can read them."""
 
+import math
 import re
 from urllib.parse import unquote_to_bytes
 
@@ -72,7 +73,7 @@ class Bucket:
         return await self._store(key, value, revision, ttl_s)
 
     async def put(self, key: str, value: bytes, *, ttl_s: float = 0) -> int:
-        """Store a value whatever was there and return its revision. `ttl_s` (whole seconds) lets it expire."""
+        """Store a value whatever was there and return its revision. `ttl_s` lets it expire, after whole seconds."""
         return await self._store(key, value, None, ttl_s)
 
     async def delete(self, key: str, revision: int | None = None) -> None:
@@ -107,7 +108,7 @@ class Bucket:
         if expected is not None:
             headers[wire.EXPECTED_LAST] = str(expected)
         if ttl_s:
-            headers[wire.TTL] = f"{max(round(ttl_s), 1)}s"
+            headers[wire.TTL] = f"{math.ceil(ttl_s)}s"
         return (await wire.publish(self._bus, self._subject(key), value, headers)).seq
 
 

@@ -11,6 +11,7 @@ from conveyor.servicekit import logs
 from conveyor.servicekit.bus.connection import now_s
 from conveyor.servicekit.bus.errors import Conflict
 from conveyor.servicekit.bus.kv import Bucket
+from conveyor.servicekit.ending import ended
 
 RENEW_SHARE = 3
 """A lease is renewed this many times within its life."""
@@ -86,6 +87,13 @@ class Lease:
         if revision:
             await self._bucket.delete(self.name, revision)
 
+    async def give_up(self) -> None:
+        """As `release`, but without the bus it is left to expire: whoever is done need not fail for that."""
+        try:
+            await self.release()
+        except TransientError as error:
+            _log.warning("lease not released, it will expire", lease=self.name, reason=str(error))
+
     async def holder(self) -> str | None:
         """Return who holds it now; None for nobody."""
         entry = await self._bucket.get(self.name)
@@ -122,7 +130,7 @@ async def leader(lease: Lease, work: Callable[[int], Awaitable[None]], *, stoppi
             try:
                 await _lead_once(lease, work, token)
             finally:
-                await _give_up(lease)
+                await lease.give_up()
         await _wait(stopping, lease.period_s)
 
 
@@ -138,8 +146,7 @@ async def _lead_once(lease: Lease, work: Callable[[int], Awaitable[None]], token
                 return
         task.result()
     finally:
-        task.cancel()
-        await asyncio.wait({task})
+        await ended(task, again_s=lease.period_s)
 
 
 async def _try(lease: Lease) -> int | None:
@@ -158,13 +165,6 @@ async def _renewed(lease: Lease) -> bool:
     except (TransientError, TimeoutError) as error:
         _log.warning("lease not renewed", lease=lease.name, reason=str(error))
         return lease.remaining_s > lease.period_s / 2
-
-
-async def _give_up(lease: Lease) -> None:
-    try:
-        await lease.release()
-    except TransientError as error:
-        _log.warning("lease not released, it will expire", lease=lease.name, reason=str(error))
 
 
 async def _wait(stopping: asyncio.Event, seconds: float) -> None:

@@ -10,6 +10,7 @@ from conveyor.contracts.commands import AnyCommand
 from conveyor.contracts.errors import TransientError
 from conveyor.contracts.task import Task
 from conveyor.servicekit.bus import Lease
+from conveyor.servicekit.ending import ended
 from conveyor.stage_engine.effects.worker import Effect
 
 log = structlog.get_logger()
@@ -33,9 +34,8 @@ def under_lease(effect: Effect, lease_of: LeaseOf) -> Effect:
             await _renew_until_done(lease, work)
             return work.result()
         finally:
-            work.cancel()
-            await asyncio.wait({work})
-            await lease.release()
+            await ended(work, again_s=lease.period_s)
+            await lease.give_up()
 
     return owned
 

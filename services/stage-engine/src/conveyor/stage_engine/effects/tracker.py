@@ -40,7 +40,7 @@ class TrackerEffects:
         return stored.record.task.status if stored else ""
 
     async def post_comment(self, command: PostComment, task: Task) -> None:  # noqa: ARG002 # one signature for all
-        """Say it once: the marker is the command and its time, since a forgotten task begun anew counts from 1 again."""
+        """Say it once: its marker is command and time, since a forgotten task that begins anew counts from 1."""
         project = self._projects.project(command.project)
         marker = f"conveyor:{command.command_id}:{ids.stamp(command.issued_at)}"
         await self._tracker.comment(project.tracker_project_id, command.issue_id, command.text, marker)
