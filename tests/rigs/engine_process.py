@@ -1,4 +1,4 @@
-"""An engine in a process of its own, and the proxies through which it is watched and killed at one exact moment."""
+"""A service in a process of its own, and the proxies through which it is watched and killed at one exact moment."""
 
 import asyncio
 import re
@@ -18,6 +18,8 @@ Place = Literal["bus", "plane", "gitea"]
 class EngineProcess:
     """`python -m conveyor.stage_engine`; `kill` is SIGKILL."""
 
+    module = "conveyor.stage_engine"
+
     def __init__(self) -> None:
         self._configuration = Path()
         self._process: subprocess.Popen[bytes] | None = None
@@ -27,7 +29,7 @@ class EngineProcess:
         self._configuration = configuration
         with configuration.with_suffix(".log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "conveyor.stage_engine", "--config", str(configuration)],
+                [sys.executable, "-m", self.module, "--config", str(configuration)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -44,6 +46,12 @@ class EngineProcess:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+
+class ReconcilerProcess(EngineProcess):
+    """`python -m conveyor.reconciler`."""
+
+    module = "conveyor.reconciler"
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
+from typing import Protocol
 
 from msgspec import Struct
+from starlette.applications import Starlette
 
 from conveyor.adapters.gitea import GiteaForge
 from conveyor.adapters.plane import PlaneTracker, shared_limiter
@@ -23,6 +25,7 @@ from conveyor.reconciler.figures import Figures
 from conveyor.reconciler.handlers import Reconciler, Report, World
 from conveyor.reconciler.patience import Limiter, PatientLimiter
 from conveyor.reconciler.ports import Messenger
+from conveyor.reconciler.queue_page import queue_page
 from conveyor.reconciler.settings import ReconcilerSettings, Settings
 from conveyor.reconciler.telling import Chat
 from conveyor.reconciler.watch import Door, Senders, Watch
@@ -41,7 +44,7 @@ from conveyor.servicekit.bus import (
     scan,
 )
 from conveyor.servicekit.clock import SYSTEM_CLOCK, Clock
-from conveyor.servicekit.health import Health, health_server
+from conveyor.servicekit.health import Health, HttpServer, routes
 from conveyor.servicekit.lifecycle import Service
 from conveyor.servicekit.metrics import Metrics
 from conveyor.servicekit.sections import PlaneSettings, pipelines_of
@@ -178,10 +181,11 @@ def check_stages(settings: Settings, where: Path | None) -> None:
 
 
 async def run(service: Service, settings: ReconcilerSettings, bus: Bus, world: World) -> None:
-    """Serve health and make passes while this process leads."""
+    """Serve health and the last pass, and make passes while this process leads."""
     metrics, health = Metrics("reconciler"), Health()
     health.check("bus", lambda: ready(bus))
-    server = health_server(health, metrics, settings.http)
+    pages = [*routes(health, metrics), queue_page(world.notes, enabled=settings.enabled)]
+    server = HttpServer(Starlette(routes=pages), settings.http)
     await server.start()
     service.resources.push_async_callback(server.stop)
     service.resources.push_async_callback(await register(bus, "reconciler", version("conveyor-reconciler")))
@@ -189,28 +193,44 @@ async def run(service: Service, settings: ReconcilerSettings, bus: Bus, world: W
     if not settings.enabled:
         logs.get("reconciler").warning("switched off: lost webhooks stay lost")
         return
-    sweeps = Sweeps(Reconciler(world, settings), Figures(metrics), settings.interval_s, service.stopping)
+    sweeps = Sweeps(lambda: Reconciler(world, settings), Figures(metrics), settings.interval_s, service.stopping)
     lease = Lease(Bucket(bus, LEASES), LEASE, uuid.uuid4().hex, settings.lease_s)
     service.spawn("sweeps", leader(lease, sweeps.lead, stopping=service.stopping))
+
+
+class Passes(Protocol):
+    """Who makes passes, and remembers between them what need not be looked at twice."""
+
+    async def run_pass(self) -> Report:
+        """Look at every project once; ConveyorError when not even that could be begun."""
 
 
 class Sweeps:
     """One pass after the other, for as long as this process leads."""
 
-    def __init__(self, reconciler: Reconciler, figures: Figures, interval_s: float, stopping: asyncio.Event) -> None:
-        self._reconciler = reconciler
+    def __init__(
+        self, begin: Callable[[], Passes], figures: Figures, interval_s: float, stopping: asyncio.Event
+    ) -> None:
+        self._begin = begin
         self._figures = figures
         self._interval_s = interval_s
         self._stopping = stopping
 
     async def lead(self, _token: int) -> None:
-        """Make passes until told to stop; one that fails as a whole is tried again after the interval."""
-        while not self._stopping.is_set():
-            try:
-                self._figures.count(await self._reconciler.run_pass())
-            except ConveyorError as error:
-                logs.get("reconciler").warning("pass failed", reason=str(error))
-            await self._pause()
+        """Make passes until told to stop; one that fails as a whole is tried again after the interval.
+
+        Each time anew: what was known when this process led before, another may have changed since.
+        """
+        passes = self._begin()
+        try:
+            while not self._stopping.is_set():
+                try:
+                    self._figures.count(await passes.run_pass())
+                except ConveyorError as error:
+                    logs.get("reconciler").warning("pass failed", reason=str(error))
+                await self._pause()
+        finally:
+            self._figures.forget()
 
     async def _pause(self) -> None:
         try:

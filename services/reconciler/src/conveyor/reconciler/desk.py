@@ -2,13 +2,22 @@
 
 from collections.abc import Mapping
 
-import msgspec
-
 from conveyor.contracts.errors import ConveyorError
 from conveyor.contracts.events import AnyEvent
 from conveyor.contracts.task import Task
-from conveyor.reconciler.core.moved import Notebook, Pending, announced, kept, noted, settled
+from conveyor.reconciler.core.moved import (
+    Notebook,
+    Pending,
+    announced,
+    awaits,
+    dropped,
+    has_moved,
+    kept,
+    noted,
+    settled,
+)
 from conveyor.reconciler.ports import Events, Messenger, Notes, Tasks
+from conveyor.reconciler.remembered import recall, remember
 from conveyor.reconciler.report import Report
 from conveyor.servicekit import logs
 
@@ -35,17 +44,17 @@ class Desk:
         report.found.append(event)
         if is_dry:
             return False
+        is_new = await self._note(event)
         stored = await self._events.publish(event)
         self._remember(event.event_id)
         if stored.duplicate:
             report.duplicates += 1
+            if is_new:
+                await self._forget(event)
             return False
-        report.repaired += 1
-        report.by_source[event.source] = report.by_source.get(event.source, 0) + 1
-        report.last_repaired, report.last_repaired_at = event.key, report.at
+        self._count(event, report)
         with logs.bind(task=f"{event.project}/{event.key}", trace_id=event.trace_id):
             self._log.debug("published again", kind=type(event).__name__, event_id=event.event_id)
-        await self._note(event)
         return True
 
     def _remember(self, event_id: str) -> None:
@@ -53,27 +62,45 @@ class Desk:
         if len(self._told) > REMEMBERED:
             self._told.pop(next(iter(self._told)))
 
-    async def _note(self, event: AnyEvent) -> None:
+    def _count(self, event: AnyEvent, report: Report) -> None:
+        report.repaired += 1
+        report.by_source[event.source] = report.by_source.get(event.source, 0) + 1
+        report.late_s.setdefault(event.source, []).append((event.received_at - event.at).total_seconds())
+        report.last_repaired, report.last_repaired_at = event.key, report.at
+
+    async def _note(self, event: AnyEvent) -> bool:
+        """Note before it is published that it is waited for: a crash in between loses no announcement."""
         book = await self._read(event.project)
+        if awaits(book, event):
+            return False
         await self._write(event.project, noted(book, event))
+        return True
+
+    async def _forget(self, event: AnyEvent) -> None:
+        """Somebody else had published it before: nothing is to be told of it."""
+        await self._write(event.project, dropped(await self._read(event.project), event.event_id))
 
     async def announce(self, project: str, tasks: Mapping[str, Task], report: Report) -> None:
-        """Tell of what the engine made of earlier passes' events, once per issue and state, also across restarts."""
-        book = await self._read(project)
+        """Tell of what the engine made of earlier passes' events, once per issue and state, also across restarts.
+
+        It is written down first: killed in between, people hear of it from the log and the task, not twice.
+        """
+        book, told = await self._read(project), list[tuple[Task, str]]()
         if not book.pending:
             return
         for pending in book.pending:
             if pending.key in tasks and await self._has_moved(project, pending):
                 task = tasks[pending.key]
                 news = announced(book, pending, task)
-                if news:
-                    await self._tell(task, news)
+                told += [(task, news)] if news else []
                 book = settled(book, pending, task, is_told=bool(news))
         await self._write(project, kept(book, tasks, report.at))
+        for task, news in told:
+            await self._tell(task, news)
 
     async def _has_moved(self, project: str, pending: Pending) -> bool:
         history = await self._tasks.history(project, pending.key)
-        return any(one.record.event.event_id == pending.event_id for one in history)
+        return has_moved(pending, [one.record for one in history])
 
     async def _tell(self, task: Task, news: str) -> None:
         self._log.info("repaired", task=f"{task.project}/{task.key}", stage=task.stage, what=news)
@@ -84,8 +111,7 @@ class Desk:
                 self._log.warning("nobody was told", task=task.key, reason=str(error))
 
     async def _read(self, project: str) -> Notebook:
-        entry = await self._notes.get(f"moved.{project}")
-        return msgspec.json.decode(entry.value, type=Notebook) if entry else Notebook()
+        return await recall(self._notes, f"moved.{project}", Notebook) or Notebook()
 
     async def _write(self, project: str, book: Notebook) -> None:
-        await self._notes.put(f"moved.{project}", msgspec.json.encode(book))
+        await remember(self._notes, f"moved.{project}", book)

@@ -7,6 +7,7 @@ from conveyor.contracts.observed import CiState, CiStatus
 from conveyor.contracts.project import Project
 from conveyor.contracts.task import Task
 from conveyor.reconciler.core.forge import ForgeView, Questions, is_abandoned, missed_on_forge, questions
+from conveyor.reconciler.core.orphans import leftovers
 from conveyor.reconciler.core.stall import GUARDED, Guard, guarded, may_stall, nudge, stalled
 from conveyor.reconciler.report import Report
 from conveyor.reconciler.sweep import Sweep
@@ -29,10 +30,16 @@ class ForgeSweep(Sweep):
             if not asked.anything and not stalls:
                 continue
             report.looked += 1
-            try:
+            with self.alone(report, task.key):
                 await self._look_at(project, task, asked, report, stalls=stalls)
-            except ConveyorError as error:
-                self.failed(report, task.key, error)
+
+    async def find_leftovers(self, project: Project, tasks: Mapping[str, Task], report: Report) -> None:
+        """Name the branches of tasks that ended long ago: whether they may go is for people to say (SE-17)."""
+        now = self.world.clock.now()
+        with self.alone(report, f"branches of {project.repository}"):
+            report.calls += 1
+            found = leftovers(tasks.values(), await self.world.forge.branches(project.repository), now)
+            report.branches = {**report.branches, project.name: found}
 
     async def _look_at(self, project: Project, task: Task, asked: Questions, report: Report, *, stalls: bool) -> None:
         report.calls += asked.count
@@ -72,9 +79,9 @@ class ForgeSweep(Sweep):
             report.guarded += 1
             self._log.debug("left alone", task=view.task.key, reason=why_not)
             return
-        if not self.is_dry:
-            await self.world.notes.put(_nudge_of(view.task), stall.fingerprint.encode())
         await self.publish(nudge(view.task, stall, view.now), report)
+        if not self.is_dry:  # only now: noted before, it would be lost for good by a crash in between
+            await self.world.notes.put(_nudge_of(view.task), stall.fingerprint.encode())
 
     async def _was_nudged(self, task: Task, fingerprint: str) -> bool:
         entry = await self.world.notes.get(_nudge_of(task))

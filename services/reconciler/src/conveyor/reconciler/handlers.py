@@ -1,8 +1,7 @@
 """The reconciler's shell: one pass over every project. It reads, asks the core what is missing, publishes that."""
 
-import msgspec
+from msgspec import Struct, field, structs
 
-from conveyor.contracts.errors import ConveyorError
 from conveyor.contracts.project import Project
 from conveyor.contracts.task import Task
 from conveyor.reconciler.core.dependencies import released
@@ -10,16 +9,25 @@ from conveyor.reconciler.core.orphans import orphans
 from conveyor.reconciler.core.window import Rhythm, due_for_all
 from conveyor.reconciler.desk import Desk
 from conveyor.reconciler.forge_sweep import ForgeSweep
-from conveyor.reconciler.report import Report
+from conveyor.reconciler.remembered import recall, remember
+from conveyor.reconciler.report import LAST, Report
 from conveyor.reconciler.settings import ReconcilerSettings
 from conveyor.reconciler.sweep import World
 from conveyor.reconciler.tracker_sweep import TrackerSweep
 from conveyor.servicekit import logs
 
-__all__ = ["Reconciler", "Report", "World"]
+__all__ = ["LAST", "Reconciler", "Report", "World"]
 CLOCK_MARGIN_S = 60.0
 """How far the tracker's clock and ours may be apart."""
-LAST = "last_pass"
+
+
+class Swept(Struct, kw_only=True):
+    """What was seen of all projects together, for the dependencies between them."""
+
+    tasks: dict[str, Task] = field(default_factory=dict)
+    """By key."""
+    ended: set[str] = field(default_factory=set)
+    """Keys of issues that the tracker shows as ended."""
 
 
 class Reconciler:
@@ -44,28 +52,27 @@ class Reconciler:
         """Look at every project once; one that fails does not stop the others (RC-6)."""
         began_s, calls = self._world.clock.monotonic(), self._world.calls()
         report = await self._begin()
-        tasks = await self._sweep(report)
-        await self._release(tasks, report)
-        await self._look_around(tasks, report)
+        swept = await self._sweep(report)
+        await self._release(swept, report)
+        await self._look_around(swept.tasks, report)
         report.duration_s = self._world.clock.monotonic() - began_s
         report.calls += self._world.calls() - calls
         self._log.debug("pass made", **_counts(report))
         if not self._is_dry:
-            await self._world.notes.put(LAST, msgspec.json.encode(msgspec.structs.replace(report, found=[])))
+            await remember(self._world.notes, LAST, structs.replace(report, found=[], late_s={}))
         self._last = report
         return report
 
     async def _look_around(self, tasks: dict[str, Task], report: Report) -> None:
         """Runs whose runner is gone, and the senders of webhooks; neither failing stops anything (RC-6)."""
-        try:
+        with self._tracker.alone(report, "runners"):
             if self._world.runners is not None:
                 there, now = await self._world.runners(), self._world.clock.now()
                 report.orphans = orphans(tasks.values(), there, now, self._settings.grace_s)
                 self._tell_orphans(report.orphans)
+        with self._tracker.alone(report, "webhooks"):
             if self._world.watch is not None and not self._is_dry:
                 await self._world.watch.look(report)
-        except ConveyorError as error:
-            self._tracker.failed(report, "runners and webhooks", error)
 
     def _tell_orphans(self, found: list[str]) -> None:
         for run_id in set(found) - self._orphans:
@@ -75,42 +82,40 @@ class Reconciler:
     async def _begin(self) -> Report:
         report = Report(at=self._world.clock.now())
         if self._last is None:
-            entry = await self._world.notes.get(LAST)
-            self._last = msgspec.json.decode(entry.value, type=Report) if entry else report
+            self._last = await recall(self._world.notes, LAST, Report) or report
         report.last_repaired, report.last_repaired_at = self._last.last_repaired, self._last.last_repaired_at
+        report.branches = self._last.branches
         return report
 
-    async def _sweep(self, report: Report) -> dict[str, Task]:
-        """Look at every project; return all tasks by key, and leave ended issues noted for the dependencies."""
-        self._ended: set[str] = set()
-        known: dict[str, Task] = {}
+    async def _sweep(self, report: Report) -> Swept:
+        """Look at every project."""
+        swept = Swept()
         marks = {project.name: await self._tracker.mark(project) for project in self._world.projects}
         full = due_for_all(marks, report.at, self._rhythm)
         for project in self._world.projects:
-            try:
-                known |= await self._look_at(project, report, is_full=project.name in full)
-            except ConveyorError as error:
-                self._tracker.failed(report, project.name, error)
-        return known
+            with self._tracker.alone(report, project.name):
+                await self._look_at(project, swept, report, is_full=project.name in full)
+        return swept
 
-    async def _look_at(self, project: Project, report: Report, *, is_full: bool) -> dict[str, Task]:
+    async def _look_at(self, project: Project, swept: Swept, report: Report, *, is_full: bool) -> None:
         stored = await self._world.tasks.all(project.name)
         tasks = {found.record.task.key: found.record.task for found in stored}
+        swept.tasks.update(tasks)
         report.ended += sum(task.is_over for task in tasks.values())
         if not self._is_dry:
-            await self._desk.announce(project.name, tasks, report)
+            with self._tracker.alone(report, f"what to tell of {project.name}"):
+                await self._desk.announce(project.name, tasks, report)
         await self._forge.run(project, tasks, report)
         if self._settings.tracker:
-            self._ended |= await self._tracker.run(project, tasks, report, self._rhythm, is_full=is_full)
-        return tasks
+            swept.ended |= await self._tracker.run(project, tasks, report, self._rhythm, is_full=is_full)
+            if is_full and self._settings.forge:
+                await self._forge.find_leftovers(project, tasks, report)
 
-    async def _release(self, tasks: dict[str, Task], report: Report) -> None:
+    async def _release(self, swept: Swept, report: Report) -> None:
         """The backstop of dependencies: circles, and what ended without its dependents being told (RC-10)."""
-        for event in released(tasks, self._ended, self._world.clock.now(), self._settings.grace_s):
-            try:
+        for event in released(swept.tasks, swept.ended, self._world.clock.now(), self._settings.grace_s):
+            with self._tracker.alone(report, event.key):
                 await self._desk.publish(event, report, is_dry=self._is_dry)
-            except ConveyorError as error:
-                self._tracker.failed(report, event.key, error)
 
 
 def _counts(report: Report) -> dict[str, int]:

@@ -64,6 +64,9 @@ class Forge(Protocol):
     async def find_pull_request(self, repo: str, branch: str, base: str) -> PullRequest | None:
         """Return the open pull request from a branch into a base; None when there is none."""
 
+    async def branches(self, repo: str) -> tuple[str, ...]:
+        """Return the names of all branches."""
+
     async def reviews(self, repo: str, number: int) -> tuple[Review, ...]:
         """Return the reviews of a pull request, oldest first."""
 

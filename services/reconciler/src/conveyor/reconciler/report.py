@@ -7,6 +7,9 @@ from msgspec import Struct
 from conveyor.contracts.events import AnyEvent
 from conveyor.reconciler.core.losses import Account
 
+LAST = "last_pass"
+"""Under which name the last pass is remembered."""
+
 
 class Report(Struct, kw_only=True):
     """What one pass did; written down for the console (RC-10)."""
@@ -27,12 +30,16 @@ class Report(Struct, kw_only=True):
     """Events published that nobody had stored before."""
     by_source: dict[str, int] = {}
     """The same by source: how much each one loses."""
+    late_s: dict[str, list[float]] = {}
+    """The same by source: how late each came, in seconds, 0 where the source gives no time."""
     duplicates: int = 0
     """Events that were there already."""
     failed: int = 0
     """Projects, issues and tasks that could not be looked at."""
     orphans: list[str] = []
     """Runs whose runner is gone; told, not touched."""
+    branches: dict[str, list[str]] = {}
+    """Project -> branches of tasks that ended long ago, still on the forge; told, not touched."""
     losses: dict[str, Account] = {}
     """Source -> how many of today's facts came by webhook, and how many only by the reconciler (RC-11)."""
     last_repaired: str = ""

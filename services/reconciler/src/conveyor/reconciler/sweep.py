@@ -1,6 +1,7 @@
 """What the sweeps share: whom they ask, where what they find goes, and how a failure of one thing stays with it."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager
 
 from msgspec import Struct
 
@@ -54,7 +55,14 @@ class Sweep:
         """Hand one event to the desk; True when it is news."""
         return await self._desk.publish(event, report, is_dry=self.is_dry)
 
-    def failed(self, report: Report, what: str, error: ConveyorError) -> None:
-        """Count and tell what could not be looked at."""
-        report.failed += 1
-        self._log.warning("could not look", what=what, reason=str(error))
+    @contextmanager
+    def alone(self, report: Report, what: str) -> Iterator[None]:
+        """Let what goes wrong inside stop nothing outside (RC-6); it is counted and told."""
+        try:
+            yield
+        except ConveyorError as error:
+            report.failed += 1
+            self._log.warning("could not look", what=what, reason=str(error))
+        except Exception:  # noqa: BLE001 - as in a consume loop: one thing that nobody foresaw must not end the pass
+            report.failed += 1
+            self._log.exception("could not look", what=what)

@@ -3,14 +3,14 @@
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from conveyor.contracts.commands import Level
 from conveyor.contracts.errors import ConveyorError
 from conveyor.contracts.events import AnyEvent
 from conveyor.reconciler.core.losses import Account, Ledger, alarms, counted, words
 from conveyor.reconciler.ports import Messenger, Notes
+from conveyor.reconciler.remembered import recall, remember
 from conveyor.reconciler.report import Report
 from conveyor.servicekit import logs
 from conveyor.servicekit.clock import Clock
@@ -55,17 +55,16 @@ class Senders:
 
     async def count(self) -> dict[str, Account]:
         """Count what was stored since the last time, and tell people once of what is wrong; return the accounts."""
-        entry = await self._notes.get(LEDGER)
-        before = ledger = msgspec.json.decode(entry.value, type=Ledger) if entry else Ledger()
+        before = ledger = await recall(self._notes, LEDGER, Ledger) or Ledger()
         async for seq, event in self._events.behind(ledger.seq):
             ledger = counted(ledger, seq, event)
         found = alarms(ledger, self._threshold)
         for source, kind in found.items():
-            if ledger.alarms.get(source) != kind:
+            if before.alarms.get(source) != kind:
                 await self._tell(words(source, kind, ledger.accounts[source]), Level.ALERT)
-        ledger = msgspec.structs.replace(ledger, alarms=found)
+        ledger = structs.replace(ledger, alarms=found)
         if ledger != before:
-            await self._notes.put(LEDGER, msgspec.json.encode(ledger))
+            await remember(self._notes, LEDGER, ledger)
         return ledger.accounts
 
     async def _tell(self, text: str, level: Level) -> None:

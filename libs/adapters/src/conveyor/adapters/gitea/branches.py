@@ -48,10 +48,17 @@ class Branches(Topic):
             if error.status != 404:
                 raise
 
+    async def branches(self, repo: str) -> tuple[str, ...]:
+        """Return the names of all branches."""
+        return tuple(row.name for row in await self._branch_rows(repo))
+
     async def branches_at(self, repo: str, sha: str) -> tuple[str, ...]:
         """Return the branches that stand at a commit now; a commit status names no branch (GW-8)."""
+        return tuple(row.name for row in await self._branch_rows(repo) if row.commit.id == sha)
+
+    async def _branch_rows(self, repo: str) -> list[BranchRow]:
         call = Call(path=f"repos/{repo}/branches", doing=f"listing the branches of {repo}")
-        return tuple(row.name for row in await self._http.rows(call, list[BranchRow]) if row.commit.id == sha)
+        return await self._http.rows(call, list[BranchRow])
 
     async def compare_changed(self, repo: str, base: str, head: str) -> bool:
         """Whether `head` has commits that `base` has not; both are branches or commits."""

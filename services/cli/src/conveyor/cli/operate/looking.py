@@ -11,13 +11,13 @@ from conveyor.cli.operate.options import AsJson, KeyArgument
 from conveyor.cli.show import status as overviews
 from conveyor.cli.show.header import header
 from conveyor.cli.show.jsons import printed
-from conveyor.cli.show.last_pass import last_pass
 from conveyor.cli.show.last_pass import line as line_of_pass
 from conveyor.cli.show.timeline import Entry, entries, lines
 from conveyor.contracts import streams
 from conveyor.contracts.events import AnyEvent
 from conveyor.contracts.merge_queue import positions
 from conveyor.contracts.task import Task
+from conveyor.reconciler.last_pass import last_pass
 from conveyor.servicekit.bus import Bucket, Bus, EventLog, TaskStore
 from conveyor.servicekit.clock import SYSTEM_CLOCK
 from conveyor.stage_engine.core.decide import decide

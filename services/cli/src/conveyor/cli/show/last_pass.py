@@ -1,66 +1,9 @@
-"""What the reconciler's last pass did, as `conveyor status` shows it below the tasks (RC-10)."""
+"""The reconciler's last pass in one line, as `conveyor status` shows it below the tasks (RC-10)."""
 
 from datetime import datetime
 
-import msgspec
-from msgspec import Struct
-
 from conveyor.cli.show.ages import age
-from conveyor.reconciler.handlers import LAST, Report
-from conveyor.servicekit.bus import Bucket
-
-
-class Lost(Struct, frozen=True, kw_only=True):
-    """What one source's webhooks lost today."""
-
-    arrived: int
-    repaired: int
-    rate: float
-    """The share that webhooks lost, from 0 to 1."""
-
-
-class LastPass(Struct, frozen=True, kw_only=True):
-    """What `conveyor status --json` prints of it."""
-
-    at: datetime
-    duration_s: float
-    calls: int
-    repaired: int
-    skipped_ended: int
-    left_alone: int
-    duplicates: int
-    failed: int
-    last_repaired: str
-    last_repaired_at: datetime | None
-    orphans: tuple[str, ...]
-    losses: dict[str, Lost]
-
-
-async def last_pass(notes: Bucket) -> LastPass | None:
-    """Return what the last pass did; None before the first."""
-    entry = await notes.get(LAST)
-    return shown(msgspec.json.decode(entry.value, type=Report)) if entry else None
-
-
-def shown(report: Report) -> LastPass:
-    """Return a report as it is shown."""
-    return LastPass(
-        at=report.at,
-        duration_s=report.duration_s,
-        calls=report.calls,
-        repaired=report.repaired,
-        skipped_ended=report.ended,
-        left_alone=report.guarded,
-        duplicates=report.duplicates,
-        failed=report.failed,
-        last_repaired=report.last_repaired,
-        last_repaired_at=report.last_repaired_at,
-        orphans=tuple(report.orphans),
-        losses={
-            source: Lost(arrived=one.arrived, repaired=one.repaired, rate=round(one.rate, 3))
-            for source, one in report.losses.items()
-        },
-    )
+from conveyor.reconciler.last_pass import LastPass
 
 
 def line(seen: LastPass | None, now: datetime) -> str:
@@ -78,4 +21,7 @@ def line(seen: LastPass | None, now: datetime) -> str:
         parts.append(f"lost today: {', '.join(lossy)}")
     if seen.orphans:
         parts.append(f"runs without a runner: {', '.join(seen.orphans)}")
+    if seen.branches:
+        count = sum(len(names) for names in seen.branches.values())
+        parts.append(f"branches of tasks that ended long ago: {count}")
     return "; ".join(parts) + "."

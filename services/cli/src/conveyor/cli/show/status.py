@@ -8,8 +8,8 @@ from msgspec import Struct
 from rich.table import Table
 
 from conveyor.cli.show.ages import age, money
-from conveyor.cli.show.last_pass import LastPass
 from conveyor.contracts.task import Task, Waiting
+from conveyor.reconciler.last_pass import LastPass
 
 
 class Row(Struct, frozen=True, kw_only=True):

@@ -14,7 +14,9 @@ from conveyor.contracts.events import (
     VerdictValue,
     Via,
 )
+from conveyor.contracts.observed import StateChange
 from conveyor.contracts.spoken import dependencies
+from conveyor.contracts.task import Task
 from conveyor.reconciler.core.carried import carried
 from conveyor.reconciler.core.look import Meaning, Pass, Sighting, heard_until, is_suspect, is_young, meaning
 from conveyor.reconciler.core.text import missed_comments, missed_edit
@@ -54,12 +56,23 @@ def _moved(view: Pass, seen: Sighting) -> AnyEvent | None:
 
 
 def _is_news(view: Pass, seen: Sighting) -> bool:
-    move, task = seen.move, view.tasks.get(seen.issue.key)
+    move, task = _move_here(seen), view.tasks.get(seen.issue.key)
     if move is None:
-        return task is None
-    if move.state_id != seen.issue.state_id or move.actor_id == view.own_user_id:
+        return _is_news_by_itself(view, seen, task)
+    if move.actor_id == view.own_user_id:
         return False
     return task is None or move.at > heard_until(task)
+
+
+def _is_news_by_itself(view: Pass, seen: Sighting, task: Task | None) -> bool:
+    """Nobody is known to have moved it: a start is one that was created there; an end is one, whoever made it."""
+    if task is None:
+        return seen.move is None
+    return meaning(view, seen.issue.state_id) is Meaning.CLOSED and seen.issue.updated_at > heard_until(task)
+
+
+def _move_here(seen: Sighting) -> StateChange | None:
+    return seen.move if seen.move and seen.move.state_id == seen.issue.state_id else None
 
 
 def _start(view: Pass, seen: Sighting) -> IssueStarted:
@@ -82,10 +95,10 @@ def _how(view: Pass, seen: Sighting) -> CloseKind:
 
 
 def _carried(view: Pass, seen: Sighting) -> dict[str, Any]:
-    """The move names the fact; an issue created in its status is named by that."""
-    at = seen.move.at if seen.move else seen.issue.created_at
-    name = facts_ids.issue_moved(seen.issue.issue_id, seen.issue.state_id, at)
-    return {
-        **carried(view, seen.issue.key, name, at),
-        "actor": Actor(actor_id=seen.move.actor_id) if seen.move else None,
-    }
+    """The move names the fact; without one, when the issue was created there, or last changed where it has a task."""
+    issue, move = seen.issue, _move_here(seen)
+    by_itself = issue.updated_at if issue.key in view.tasks else issue.created_at
+    at = move.at if move else by_itself
+    name = facts_ids.issue_moved(issue.issue_id, issue.state_id, at)
+    actor = Actor(actor_id=move.actor_id) if move else None
+    return {**carried(view, issue.key, name, at), "actor": actor}

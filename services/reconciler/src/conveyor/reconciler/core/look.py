@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from conveyor.contracts.observed import StateChange, TrackerComment, TrackerIssue, TrackerState
+from conveyor.contracts.observed import LONG_AGO, StateChange, TrackerComment, TrackerIssue, TrackerState
 from conveyor.contracts.project import Project
 from conveyor.contracts.spoken import start_state_id
 from conveyor.contracts.task import CANCELLED, Task, Waiting
@@ -41,6 +41,8 @@ class Pass(Struct, frozen=True, kw_only=True):
     """How long a webhook may take before it counts as lost, in seconds."""
     since: datetime | None = None
     """What changed before was looked at by an earlier pass; None when nothing was."""
+    owed: frozenset[str] = frozenset()
+    """Ids of issues that an earlier pass could not look at."""
     hears_comments: bool = True
     """Whether comments are read for verdicts and answers."""
 
@@ -50,7 +52,7 @@ class Sighting(Struct, frozen=True, kw_only=True):
 
     issue: TrackerIssue
     move: StateChange | None = None
-    """Its latest move into its present status; None when it was created there, or when that is of no interest."""
+    """Its latest move; None when it was never moved, or when that is of no interest."""
     comments: tuple[TrackerComment, ...] = ()
     """Oldest first; empty too when they were not asked for."""
     blockers: tuple[str, ...] | None = None
@@ -91,12 +93,19 @@ def wants(view: Pass, issue: TrackerIssue) -> Wants:
         return Wants()
     task = view.tasks.get(issue.key)
     is_open = task is not None and not task.is_over
-    is_changed = view.since is None or issue.updated_at >= view.since
+    is_changed = _is_changed(view, issue)
     return Wants(
         move=is_suspect(view, issue),
         comments=is_open and is_changed and view.hears_comments and task is not None and task.waiting in HEARS_VERDICTS,
         blockers=is_open and is_changed,
     )
+
+
+def _is_changed(view: Pass, issue: TrackerIssue) -> bool:
+    """Whether no earlier pass has seen the issue as it is now; of one without a time nobody knows."""
+    if view.since is None or issue.issue_id in view.owed:
+        return True
+    return issue.updated_at >= view.since or issue.updated_at == LONG_AGO
 
 
 def is_young(view: Pass, issue: TrackerIssue) -> bool:

@@ -23,6 +23,11 @@ def unlisted(view: Pass, listed: AbstractSet[str]) -> tuple[Task, ...]:
     )
 
 
+def tasks_of(view: Pass, issue_id: str) -> tuple[Task, ...]:
+    """Return the open tasks of an issue: one, or none."""
+    return tuple(task for task in view.tasks.values() if task.issue_id == issue_id and not task.is_over)
+
+
 def vanished(view: Pass, task: Task) -> IssueClosed:
     """Return the end of a task whose issue is gone; the tracker does not say whether deleted or archived."""
     name = facts_ids.issue_vanished(task.issue_id, task.created_at)

@@ -10,10 +10,12 @@ EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Mark(Struct, frozen=True, kw_only=True):
-    """When a project was last looked at without a failure, and when its whole list was read."""
+    """When a project's list was last read without a failure, and when the whole of it."""
 
     looked_at: datetime
     full_at: datetime
+    owed: tuple[str, ...] = ()
+    """Ids of issues that could not be looked at: the next pass does, so that one that fails holds nothing up."""
 
 
 class Rhythm(Struct, frozen=True, kw_only=True):
