@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from conveyor.contracts.project import Project
-from conveyor.gateway.app import told_by_gitea, told_by_plane
+from conveyor.gateway.app.gitea_source import told_by_gitea
+from conveyor.gateway.app.plane_source import told_by_plane
 from conveyor.gateway.core.admit import admit
 from conveyor.gateway.core.drafts import Draft, IgnoredKind
 from conveyor.gateway.core.registry import Registry, Situation
@@ -153,7 +154,7 @@ def test_a_deletion_is_named_for_who_looks() -> None:
 
 
 @pytest.mark.parametrize(
-    "event", ["workitem.created", "workitem.updated", "WebhookScope.ScopeChoices.WORK_ITEM_UPDATED"]
+    "event", ["workitem.created", "workitem.updated", "issue", "WebhookScope.ScopeChoices.WORK_ITEM_UPDATED"]
 )
 def test_planes_later_webhooks_are_answered_with_what_to_do(event: str) -> None:
     """They are documented, not seen yet; the documentation's own samples name events in two ways."""

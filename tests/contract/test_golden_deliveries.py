@@ -19,7 +19,8 @@ from conveyor.contracts.events import (
 )
 from conveyor.contracts.observed import TrackerState
 from conveyor.contracts.project import Project
-from conveyor.gateway.app import told_by_gitea, told_by_plane
+from conveyor.gateway.app.gitea_source import told_by_gitea
+from conveyor.gateway.app.plane_source import told_by_plane
 from conveyor.gateway.core.admit import admit
 from conveyor.gateway.core.drafts import Draft, Ignored, IgnoredKind
 from conveyor.gateway.core.registry import Registry, Situation

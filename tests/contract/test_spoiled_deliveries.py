@@ -9,7 +9,8 @@ from conveyor.contracts import codec, subjects
 from conveyor.contracts.errors import MessageError
 from conveyor.contracts.observed import TrackerState
 from conveyor.contracts.project import Project
-from conveyor.gateway.app import told_by_gitea, told_by_plane
+from conveyor.gateway.app.gitea_source import told_by_gitea
+from conveyor.gateway.app.plane_source import told_by_plane
 from conveyor.gateway.core.admit import admit, at_sight
 from conveyor.gateway.core.drafts import Draft
 from conveyor.gateway.core.registry import Registry, Situation

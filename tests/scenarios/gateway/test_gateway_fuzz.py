@@ -24,7 +24,8 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from conveyor.contracts.errors import MessageError
-from conveyor.gateway.app import told_by_gitea, told_by_plane
+from conveyor.gateway.app.gitea_source import told_by_gitea
+from conveyor.gateway.app.plane_source import told_by_plane
 from conveyor.servicekit.bus import connect
 from conveyor.servicekit.nats_process import NatsProcess
 from conveyor.servicekit.sections import NatsSettings

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from conveyor.contracts.events import (
     Actor,
@@ -31,6 +32,7 @@ from conveyor.gateway.core.told import (
     Other,
     PullTold,
     PushTold,
+    ReviewTold,
     StatusTold,
     Told,
 )
@@ -189,9 +191,7 @@ def test_nothing_our_own_account_did_becomes_an_event(told: Told) -> None:
 
 def test_ci_that_runs_in_our_name_is_heard_all_the_same() -> None:
     """A workflow's sender is who pushed, and it is we who push."""
-    told = StatusTold(
-        event_id="e1", repository="acme/shop", sha="abc", context="ci", state="failure", at=None, actor=BOT
-    )
+    told = StatusTold(repository="acme/shop", sha="abc", context="ci", state="failure", at=None, actor=BOT)
     answer = decided(told)
     assert isinstance(answer, Draft)
     assert isinstance(answer.event, CommitStatusChanged)
@@ -237,3 +237,26 @@ def test_a_commit_belongs_to_the_task_that_stands_there_else_to_the_only_one_in_
     assert with_head([one, two], "xyz") is None
     assert sole_in_development([one, two]) is one
     assert sole_in_development([one, task("SHOP-3")]) is None
+
+
+@pytest.mark.behaviour("GW-4")
+def test_a_repository_has_one_name_however_the_forge_spells_it() -> None:
+    """The reconciler names the same facts by the configuration's spelling."""
+    tolds: list[Any] = [
+        PushTold(repository="{}", branch="feature/SHOP-12-x", before="", sha="abc", actor=ADA),
+        pull(repository="{}"),
+        pull(repository="{}", action="merged", merge_sha="def"),
+        ReviewTold(pull=pull(repository="{}"), review="approved", text=""),
+        StatusTold(repository="{}", sha="abc", context="ci", state="failure", at=AT, actor=ADA),
+        StatusTold(repository="{}", sha="abc", context="ci", state="failure", at=AT, actor=ADA, run=3, attempt=1),
+    ]
+    names = {
+        event_of(decided(in_repository(told, name))).event_id for told in tolds for name in ("acme/shop", "ACME/Shop")
+    }
+    assert len(names) == len(tolds)
+
+
+def in_repository(told: Any, repository: str) -> Told:
+    if isinstance(told, ReviewTold):
+        return structs.replace(told, pull=structs.replace(told.pull, repository=repository))
+    return structs.replace(told, repository=repository)  # type: ignore[no-any-return] # whatever it was

@@ -20,6 +20,7 @@ from conveyor.contracts.errors import MessageError
 SIGNATURE_HEADER = "X-Plane-Signature"
 EVENT_HEADER = "X-Plane-Event"
 DELIVERY_HEADER = "X-Plane-Delivery"
+V1 = "v1"
 _FIELDS = {"state_id": "state", "label_ids": "labels", "assignee_ids": "assignees", "parent_id": "parent"}
 _ACTIONS = {"create": "created", "update": "updated", "delete": "deleted"}
 T = TypeVar("T")
@@ -90,6 +91,8 @@ class PlaneDelivery(Struct, frozen=True, kw_only=True):
     delivery_id: str
     """New with every attempt: useless for telling whether it was seen before."""
     webhook_id: str
+    version: str = V1
+    """Of the webhooks; a later one has other shapes, and no content here."""
     actor: PlaneActor | None = None
     field: str = ""
     """What changed, by its name in the API: state, name, description_html, labels, assignees, priority, parent ..."""
@@ -130,7 +133,7 @@ def parse(headers: Mapping[str, str], body: bytes) -> PlaneDelivery:
     action = _ACTIONS.get(envelope.action, envelope.action)
     content: IssueSnapshot | CommentSnapshot | Deleted | None = None
     actor = envelope.activity.actor if envelope.activity else None
-    if envelope.version in ("", "v1"):
+    if envelope.version in ("", V1):
         content = _content(envelope.event, action, body)
         if content is not None and actor is None:
             raise MessageError("Plane webhook: Object missing required field `actor` - at `$.activity`")
@@ -140,6 +143,7 @@ def parse(headers: Mapping[str, str], body: bytes) -> PlaneDelivery:
         action=action,
         delivery_id=delivery_id_of(headers),
         webhook_id=envelope.webhook_id,
+        version=envelope.version or V1,
         actor=PlaneActor(actor_id=actor.id, name=actor.display_name) if actor else None,
         field=_FIELDS.get(activity.field or "", activity.field or ""),
         old_value=_text(activity.old_value),

@@ -96,7 +96,6 @@ class ReviewTold(Struct, frozen=True, kw_only=True):
 class StatusTold(Struct, frozen=True, kw_only=True):
     """CI spoke of one commit in one context. The actor is who runs CI, or whose push set it off."""
 
-    event_id: str
     repository: str
     sha: str
     context: str
@@ -104,6 +103,9 @@ class StatusTold(Struct, frozen=True, kw_only=True):
     at: datetime | None
     """None where the source gave no time: it happened when we heard of it."""
     actor: Actor
+    run: int = 0
+    """The workflow run that finished; 0 for a status that somebody posted."""
+    attempt: int = 0
     branch: str = ""
     """Known for workflow runs only, and not for all."""
 
