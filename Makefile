@@ -6,7 +6,7 @@ CLAUDE_VERSION ?= 2.1.328
 MEMBERS := $(sort $(patsubst %/pyproject.toml,%,$(wildcard libs/*/pyproject.toml services/*/pyproject.toml)))
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test chaos test-claude check bench behaviour examples pin clean
+.PHONY: help install demo test chaos test-claude test-docker check bench behaviour examples pin clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,6 +28,9 @@ test: install ## every test that needs no Docker and no browser
 
 chaos: install ## kill engines between any two of their steps, the later moments of a task's life too
 	$(BIN)/python -m pytest -n 2 tests/chaos
+
+test-docker: install ## the images and the demo in containers, each service killed once; needs a Docker engine
+	$(BIN)/python -m pytest -m docker tests/e2e
 
 test-claude: install ## the runner with the real Claude CLI of CLAUDE_VERSION from npm, against a mock of its API
 	folder=$$(mktemp -d) && trap "rm -rf $$folder" EXIT \
