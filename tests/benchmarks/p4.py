@@ -1,27 +1,27 @@
 """P4: an idle pass of the reconciler over 100 open issues and over 10,000: calls, time and memory, flat within 1.5 x.
 
-An idle pass reads down to the watermark. The tracker's list lies in memory and comes by pages: what is measured is the
-reconciler's own. Beside each figure stands the one of the small tracker.
+Each tracker is a simulated Plane behind real HTTP in a process of its own, and the two are swept in turn: what else the
+machine does meets both alike. The time is the processor's, spent by the process that makes the passes: how long a
+tracker takes to list its issues is the tracker's. An idle pass reads down to the watermark. Beside each figure stands
+that of the small tracker.
 """
 
+import time
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import datetime, timedelta
-from typing import Any
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
-from msgspec import Struct, structs
+import msgspec
+from msgspec import Struct
 
-from conveyor.contracts.observed import TrackerIssue
 from conveyor.reconciler.handlers import Reconciler
 from conveyor.reconciler.settings import ReconcilerSettings
-from conveyor.servicekit.bus import Bus
 from conveyor.servicekit.clock import SYSTEM_CLOCK
 from tests.benchmarks import ground
 from tests.benchmarks.figures import Figure, figure, median, note
-from tests.benchmarks.swept import swept
-
-PAGE = 100
-"""As many rows as the tracker's adapter asks for at once."""
+from tests.benchmarks.swept import Asked, project, sweeping
+from tests.benchmarks.tracker_alone import Tracker
 
 
 class Size(Struct, frozen=True, kw_only=True):
@@ -30,82 +30,86 @@ class Size(Struct, frozen=True, kw_only=True):
     few: int = 100
     many: int = 10_000
     passes: int = 50
+    warm_up: int = 5
 
 
-class Idle(Struct, frozen=True):
-    """What one idle pass takes."""
+class Idle(Struct, kw_only=True):
+    """What idle passes over one tracker took, one by one."""
 
-    calls: float
-    ms: float
-    kib: float
+    issues: int
+    reconciler: Reconciler
+    calls: list[float] = []
+    cpu_ms: list[float] = []
+    ms: list[float] = []
+    kib: list[float] = []
 
 
 async def measure(size: Size | None = None) -> tuple[Figure, ...]:
     """Return calls, milliseconds and the peak of memory of an idle pass over many issues, each beside that over few."""
     size = size or Size()
-    async with ground.folder() as where, ground.server_and_bus(where) as (_server, bus):
-        few = await _idle(bus, size.few, size.passes)
-        many = await _idle(bus, size.many, size.passes)
+    async with AsyncExitStack() as stack:
+        few, many = [await stack.enter_async_context(_swept(issues)) for issues in (size.few, size.many)]
+        for number in range(size.warm_up + size.passes):
+            for idle in (few, many):
+                await _pass(idle, is_noted=number >= size.warm_up)
+        for _ in range(3):
+            for idle in (few, many):
+                idle.kib.append(await _peak_kib(idle.reconciler.run_pass))
     return (
-        figure("P4.calls", many.calls, "calls/pass", few.calls),
-        figure("P4.time", many.ms, "ms/pass", few.ms),
-        figure("P4.memory", many.kib, "KiB/pass", few.kib),
+        _beside("calls", "calls/pass", many, few),
+        _beside("cpu_ms", "ms/pass", many, few),
+        _beside("kib", "KiB/pass", many, few),
     )
 
 
-class Listed:
-    """A tracker that hands out its list by pages, newest first; anything else is asked of the simulated one."""
-
-    def __init__(self, tracker: Any, issues: int) -> None:
-        self._tracker = tracker
-        self._at = SYSTEM_CLOCK.now() - timedelta(days=1)
-        self._issues = issues
-        self.calls = 0
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._tracker, name)
-
-    async def changed_issues(self, _project_id: str, since: datetime) -> AsyncIterator[TrackerIssue]:
-        for first in range(0, self._issues, PAGE):
-            self.calls += 1
-            for issue in [self._issue(number) for number in range(first, min(first + PAGE, self._issues))]:
-                if issue.updated_at < since:
-                    return
-                yield issue
-
-    def _issue(self, number: int) -> TrackerIssue:
-        at = self._at - timedelta(seconds=number)
-        return TrackerIssue(
-            issue_id=f"i{number}",
-            key=f"S0-{number + 1}",
-            title="Sell tea",
-            state_id="todo",
-            description="Tea. " * 100,
-            updated_at=at,
-            created_at=at,
-        )
+_NAMES = {"calls": "P4.calls", "cpu_ms": "P4.time", "kib": "P4.memory"}
 
 
-async def _idle(bus: Bus, issues: int, passes: int) -> Idle:
-    await bus.api("STREAM.PURGE.KV_reconciler")
-    settings = ReconcilerSettings()
-    async with swept(bus, projects=1, issues=1, settings=settings) as here:
-        listed = Listed(here.world.tracker, issues)
-        reconciler = Reconciler(structs.replace(here.world, tracker=listed, calls=lambda: listed.calls), settings)
-        await reconciler.run_pass()
-        note(f"P4 over {issues} issues: {listed.calls} calls for the whole list, once an hour")
-        timed = [await _timed(reconciler) for _ in range(passes)]
-        kib = [await _peak_kib(reconciler.run_pass) for _ in range(3)]
-    name = f"P4 over {issues} issues"
-    calls, ms = zip(*timed, strict=True)
-    return Idle(median(name, "calls", calls), median(name, "ms", ms), median(name, "KiB", kib))
+def _beside(what: str, unit: str, many: Idle, few: Idle) -> Figure:
+    of_few, of_many = (median(f"P4 over {one.issues} issues, {what}", unit, getattr(one, what)) for one in (few, many))
+    if what == "cpu_ms":
+        for one in (few, many):
+            median(f"P4 over {one.issues} issues, by the clock, with the tracker's own part", unit, one.ms)
+    return figure(_NAMES[what], of_many, unit, of_few)
 
 
-async def _timed(reconciler: Reconciler) -> tuple[float, float]:
-    """Return calls and milliseconds of one pass."""
-    began_s = SYSTEM_CLOCK.monotonic()
-    report = await reconciler.run_pass()
-    return float(report.calls), (SYSTEM_CLOCK.monotonic() - began_s) * 1000
+@asynccontextmanager
+async def _swept(issues: int) -> AsyncIterator[Idle]:
+    """Give somebody who has looked at all of a tracker's issues once, on a bus of its own."""
+    async with AsyncExitStack() as stack:
+        where = await stack.enter_async_context(ground.folder())
+        _server, bus = await stack.enter_async_context(ground.server_and_bus(where))
+        tracker = await stack.enter_async_context(_tracker(issues, where))
+        asked = Asked(tracker.url, tracker.workspace, tracker.api_key)
+        settings = ReconcilerSettings()
+        world = await stack.enter_async_context(sweeping(bus, asked, (project(0, tracker.project_id),), settings))
+        idle = Idle(issues=issues, reconciler=Reconciler(world, settings))
+        first = await idle.reconciler.run_pass()
+        note(f"P4 over {issues} issues: {first.calls} calls for the whole list, once an hour")
+        yield idle
+
+
+@asynccontextmanager
+async def _tracker(issues: int, where: Path) -> AsyncIterator[Tracker]:
+    told = where / "tracker.json"
+
+    async def is_told() -> bool:
+        return told.exists()
+
+    log = where / "tracker.log"
+    async with ground.process("tests.benchmarks.tracker_alone", str(issues), str(told), log=log):
+        await ground.until(is_told, "the tracker stands")
+        yield msgspec.json.decode(told.read_bytes(), type=Tracker)
+
+
+async def _pass(idle: Idle, *, is_noted: bool) -> None:
+    began_s, began_cpu_s = SYSTEM_CLOCK.monotonic(), time.process_time()
+    report = await idle.reconciler.run_pass()
+    cpu_ms, ms = (time.process_time() - began_cpu_s) * 1000, (SYSTEM_CLOCK.monotonic() - began_s) * 1000
+    if is_noted:
+        idle.calls.append(report.calls)
+        idle.cpu_ms.append(cpu_ms)
+        idle.ms.append(ms)
 
 
 async def _peak_kib(work: Callable[[], Awaitable[object]]) -> float:

@@ -33,36 +33,60 @@ class Ground(Struct, frozen=True):
     reconciler: Reconciler
 
 
+class Asked(Struct, frozen=True):
+    """A tracker, as it is asked."""
+
+    url: str
+    workspace: str
+    api_key: str
+
+
 @contextlib.asynccontextmanager
 async def swept(bus: Bus, *, projects: int, issues: int, settings: ReconcilerSettings) -> AsyncIterator[Ground]:
     """Give so many projects with so many issues each that nobody has touched for a day."""
-    logs.configure(LogSettings(format="json", level="error"), "benchmark")
-    async with (
-        ground.folder() as where,
-        PlaneServer(PlaneOptions(rate_limit=PLENTY)) as plane,
-        GiteaServer(where / "gitea") as gitea,
-    ):
-        gitea.create_user("conveyor")
+    async with PlaneServer(PlaneOptions(rate_limit=PLENTY)) as plane:
         bot = plane.add_user("Conveyor", is_bot=True)
-        known = [_project(plane, number, issues) for number in range(projects)]
+        known = tuple(furnished(plane, number, issues) for number in range(projects))
+        asked = Asked(plane.url, plane.slug, bot.api_key)
+        async with sweeping(bus, asked, known, settings) as world:
+            yield Ground(plane, world, Reconciler(world, settings))
+
+
+@contextlib.asynccontextmanager
+async def sweeping(
+    bus: Bus, asked: Asked, projects: tuple[Project, ...], settings: ReconcilerSettings
+) -> AsyncIterator[World]:
+    """Give whom a reconciler asks: this tracker, and a simulated forge."""
+    logs.configure(LogSettings(format="json", level="error"), "benchmark")
+    async with ground.folder() as where, GiteaServer(where / "gitea") as gitea:
+        gitea.create_user("conveyor")
+        await gitea.create_repo("conveyor/shop")
         chosen = Settings(
-            plane=PlaneSettings(url=plane.url, workspace=plane.slug, api_key=Secret(bot.api_key)),
+            plane=PlaneSettings(url=asked.url, workspace=asked.workspace, api_key=Secret(asked.api_key)),
             gitea=GiteaSettings(url=gitea.url, token=Secret(gitea.create_token("conveyor"))),
-            project=tuple(known),
+            project=projects,
             reconciler=settings,
         )
         service = Service("reconciler")
         async with service.resources:
-            world = await compose(service, chosen, bus)
-            yield Ground(plane, world, Reconciler(world, settings))
+            yield await compose(service, chosen, bus)
 
 
-def _project(plane: PlaneServer, number: int, issues: int) -> Project:
+def furnished(plane: PlaneServer, number: int, issues: int) -> Project:
+    """Return a new project with so many issues that nobody has touched for a day."""
     made = plane.create_project(f"Shop {number}", f"S{number}")
-    first = plane.create_issue(made, "Sell tea", quietly=True)
+    first = plane.create_issue(made, "Sell tea", "<p>Tea.</p>" * 100, quietly=True)
     plane.backdate(first, timedelta(days=1).total_seconds())
     for sequence_id in range(2, issues + 1):
         copy = dataclasses.replace(first, id=str(uuid4()), sequence_id=sequence_id)
         plane.world.issues[copy.id] = copy
     made.last_sequence_id = max(issues, 1)
-    return Project(name=f"shop-{number}", tracker_project_id=made.id, identifier=f"S{number}", repository="acme/shop")
+    return project(number, made.id)
+
+
+def project(number: int, tracker_project_id: str) -> Project:
+    """Return how the reconciler knows a project."""
+    name = f"shop-{number}"
+    return Project(
+        name=name, tracker_project_id=tracker_project_id, identifier=f"S{number}", repository="conveyor/shop"
+    )
