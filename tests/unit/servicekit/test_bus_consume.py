@@ -1,6 +1,7 @@
 import asyncio
 import itertools
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -22,6 +23,7 @@ from conveyor.servicekit.bus import hands as hands_module
 from tests.rigs.consuming import SPEC, consuming, is_settled
 
 Make = Callable[..., Any]
+AT = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 
 
 async def test_what_is_handled_is_acknowledged_and_not_delivered_again(bus: Bus, event: Make, eventually: Make) -> None:
@@ -132,6 +134,45 @@ async def test_a_lane_keeps_its_order_across_a_retry_and_holds_up_no_other(
         await eventually(lambda: len(done) == 6)
         await eventually(lambda: is_settled(bus))
     assert done == [("SHOP-2", 4), ("SHOP-2", 5), ("SHOP-2", 6), ("SHOP-1", 1), ("SHOP-1", 2), ("SHOP-1", 3)]
+
+
+async def test_a_cancellation_inside_a_handler_is_a_surprise_and_holds_up_no_lane(
+    bus: Bus, event: Make, eventually: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it waited for was cancelled, not the handler: what waits behind it in its lane still gets its turn."""
+    monkeypatch.setattr(hands_module, "RETRY_FIRST_S", 0.2)
+    tries: list[int] = []
+
+    async def handle(delivery: Delivery) -> None:
+        tries.append(delivery.seq)
+        if len(tries) == 1:
+            gone = asyncio.get_running_loop().create_future()
+            gone.cancel()
+            await gone
+
+    for number in range(1, 4):
+        await EventLog(bus).publish(event(number=number))
+    async with consuming(bus, handle, concurrency=4, lane=lambda _delivery: "one"):
+        await eventually(lambda: len(tries) == 4)
+        await eventually(lambda: is_settled(bus))
+    assert tries == [1, 1, 2, 3]
+
+
+async def test_lanes_whose_next_try_is_past_are_forgotten(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another consumer may have had that try; a lane that never comes again must not be kept for ever."""
+    monkeypatch.setattr(hands_module, "PARKED", 10)
+
+    async def refuse(_delivery: Delivery) -> None:
+        raise TransientError("not now", retry_after_s=0.001)
+
+    stopping = asyncio.Event()
+    hands = hands_module.Hands(bus, refuse, lane=lambda one: one.subject, freed=lambda: None, stopping=stopping)
+    for number in range(1, 101):
+        hands.take(
+            Delivery(subject=f"lane.{number}", body=b"", seq=number, delivered=1, at=AT, reply="nobody", bus=bus)
+        )
+        await hands.finish()
+    assert len(hands._parked) <= 20
 
 
 async def test_a_long_job_is_kept_alive_beyond_ack_wait(bus: Bus, event: Make, eventually: Make) -> None:

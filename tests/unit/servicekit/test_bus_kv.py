@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conveyor.contracts.streams import LOOKUP, RUNS, BucketSpec
-from conveyor.servicekit.bus import Bucket, Bus, Conflict, provision
+from conveyor.servicekit.bus import Bucket, Bus, Conflict, provision, scan
 from conveyor.servicekit.bus.kv import safe, unsafe
 
 
@@ -75,6 +75,13 @@ async def test_a_value_with_a_time_to_live_expires_by_itself(bus: Bus, eventuall
     await eventually(is_gone, timeout_s=5)
     assert await bucket.keys() == ["lasting"]
     await bucket.create("brief", b"y")
+
+
+async def test_a_time_to_live_is_never_shorter_than_asked(bus: Bus) -> None:
+    """Who counts 2.4 s by its own clock must not lose it to another after 2."""
+    await Bucket(bus, LOOKUP).put("brief", b"x", ttl_s=2.4)
+    (found,) = [message async for message in scan(bus, "KV_lookup", (">",))]
+    assert found.headers["Nats-TTL"] == "3s"
 
 
 async def test_a_bucket_whose_entries_expire_shows_only_who_is_there(bus: Bus, eventually: Any) -> None:

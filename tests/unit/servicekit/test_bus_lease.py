@@ -1,6 +1,9 @@
 import asyncio
 from typing import Any
 
+import pytest
+
+from conveyor.contracts.errors import TransientError
 from conveyor.contracts.streams import LEASES
 from conveyor.servicekit.bus import Bucket, Bus, Lease, connect, leader, provision
 from conveyor.servicekit.nats_process import NatsProcess
@@ -37,6 +40,18 @@ async def test_a_released_lease_is_free_at_once_and_a_seized_one_is_lost_to_its_
     await first.seize()
     assert await second.holder() is None
     assert not await second.renew()
+
+
+async def test_a_lease_that_cannot_be_given_back_fails_nobody_and_expires(nats: NatsProcess, bus: Bus) -> None:
+    cut_off = await connect(NatsSettings(url=nats.url), name="cut-off")
+    lease = Lease(Bucket(cut_off, LEASES), "x", "a", 30)
+    await lease.acquire()
+    await cut_off.close()
+    with pytest.raises(TransientError):
+        await Lease(Bucket(cut_off, LEASES), "x", "a", 30).holder()
+    await lease.give_up()
+    assert not lease.is_held
+    assert await Lease(Bucket(bus, LEASES), "x", "b", 30).holder() == "a"
 
 
 async def test_one_leads_and_a_standby_takes_over_when_the_leader_is_cut_off(

@@ -19,6 +19,8 @@ RETRY_FIRST_S = 1.0
 RETRY_CAP_S = 60.0
 SURPRISES = 10
 """After this many deliveries an error that nobody foresaw ends the message in DEAD."""
+PARKED = 1024
+"""From so many lanes on that wait for a next try, those whose time is past are forgotten."""
 BURY_AGAIN_S = 5.0
 ABORT_S = 5.0
 _BEHIND_S = 0.05
@@ -122,9 +124,15 @@ class Hands:
             return
         retry_s = await self._handle(delivery)
         if retry_s is not None:
-            self._parked[lane] = (delivery.seq, now_s() + retry_s)
+            self._park(lane, delivery.seq, now_s() + retry_s)
         elif seq <= delivery.seq:
             self._parked.pop(lane, None)
+
+    def _park(self, lane: str, seq: int, until_s: float) -> None:
+        self._parked[lane] = (seq, until_s)
+        if len(self._parked) > PARKED:  # what was tried again elsewhere never comes back to be taken out
+            now = now_s()
+            self._parked = {name: one for name, one in self._parked.items() if one[1] > now}
 
     async def _handle(self, delivery: Delivery) -> float | None:
         """Handle a delivery and settle it; return in how many seconds it will come again, None when it will not."""
@@ -142,6 +150,10 @@ class Hands:
     async def _outcome(self, delivery: Delivery) -> BaseException | None:
         try:
             return await self._handler(delivery)
+        except asyncio.CancelledError as error:
+            if _is_cancelled():
+                raise
+            return error  # not we were cancelled, but something that the handler waited for
         except Exception as error:  # noqa: BLE001 - the consume loop: every error becomes an outcome, told below
             return error
 
@@ -193,6 +205,11 @@ class Hands:
     def _release(self, delivery: Delivery) -> None:
         self._held.discard(delivery)
         self._freed()
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _one_line(text: str) -> str:
