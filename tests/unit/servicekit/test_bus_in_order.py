@@ -3,12 +3,17 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
-from conveyor.contracts.errors import PermanentError
-from conveyor.servicekit.bus import Bus, ConsumerSpec, Delivery, InOrder, Leave, consume
+import pytest
+
+from conveyor.contracts.errors import PermanentError, TransientError
+from conveyor.servicekit.bus import Bus, ConsumerSpec, DeadLetters, Delivery, InOrder, Leave, consume, hands
+from conveyor.servicekit.bus.consumer import ensure_consumer
 
 Eventually = Callable[..., Awaitable[Any]]
+AT = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 SPEC = ConsumerSpec(stream="TASKS", durable="ordered", subjects=("task.>",), ack_wait_s=2.0)
 
 
@@ -20,9 +25,9 @@ async def store(bus: Bus, *texts: str, task: str = "one") -> None:
 class Worker:
     """Writes down what it handles; leaves some in hand as a crash would, and refuses others for good."""
 
-    def __init__(self, *, drops: str = "", refuses: str = "") -> None:
+    def __init__(self, *, drops: str = "", refuses: str = "", breaks_on: str = "") -> None:
         self.handled: list[str] = []
-        self._drops, self._refuses = drops, refuses
+        self._drops, self._refuses, self._breaks_on = drops, refuses, breaks_on
 
     async def __call__(self, delivery: Delivery) -> None:
         text = delivery.body.decode()
@@ -31,6 +36,8 @@ class Worker:
             raise Leave
         if text in self._refuses:
             raise PermanentError("cannot")
+        if text in self._breaks_on:
+            raise KeyError(text)
 
     async def until(self, bus: Bus, eventually: Eventually, *, is_done: Callable[[], bool]) -> None:
         stopping = asyncio.Event()
@@ -76,3 +83,31 @@ async def test_one_that_can_never_be_handled_does_not_hold_up_the_next(bus: Bus,
     heir = Worker(refuses="a")
     await heir.until(bus, eventually, is_done=lambda: "c" in heir.handled)
     assert heir.handled[:3] == ["a", "b", "c"]
+
+
+async def test_one_that_breaks_its_handler_holds_up_the_next_until_it_is_buried_and_no_longer(
+    bus: Bus, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hands, "SURPRISES", 2)
+    monkeypatch.setattr(hands, "RETRY_FIRST_S", 0.1)
+    worker = Worker(breaks_on="b")
+    await store(bus, "a", "b", "c", "d")
+    await worker.until(bus, eventually, is_done=lambda: "d" in worker.handled)
+    assert worker.handled == ["a", "b", "b", "c", "d"]
+    assert [letter.body for letter in await DeadLetters(bus).list()] == [b"b"]
+
+
+async def test_what_is_to_be_tried_again_is_not_taken_for_done(bus: Bus) -> None:
+    """Also when the handler returns its refusal instead of raising it."""
+    handled: list[int] = []
+
+    async def refuse_the_first(delivery: Delivery) -> TransientError | None:
+        handled.append(delivery.seq)
+        return TransientError("later") if handled == [1] else None
+
+    await store(bus, "a", "b")
+    await ensure_consumer(bus, SPEC)
+    in_order = InOrder(bus, SPEC, lambda delivery: delivery.subject, refuse_the_first)
+    for seq in (1, 2):
+        await in_order(Delivery(subject="task.shop.one", body=b"", seq=seq, delivered=1, at=AT))
+    assert handled == [1, 1, 2]

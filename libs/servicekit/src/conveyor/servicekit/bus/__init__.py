@@ -3,14 +3,14 @@
 from conveyor.servicekit.bus.commands import CommandQueue
 from conveyor.servicekit.bus.connection import Bus, NoRespondersError, connect
 from conveyor.servicekit.bus.consume import consume, consume_by_priority
-from conveyor.servicekit.bus.consumer import ConsumerSpec
+from conveyor.servicekit.bus.consumer import ConsumerSpec, acknowledged_up_to
 from conveyor.servicekit.bus.control import ask, serve
 from conveyor.servicekit.bus.dead import DeadLetter, DeadLetters
 from conveyor.servicekit.bus.delivery import Delivery, Handler, Lane, Outcome
 from conveyor.servicekit.bus.errors import ApiError, Conflict, Leave
 from conveyor.servicekit.bus.events import EventLog
 from conveyor.servicekit.bus.follow import Start, follow, scan
-from conveyor.servicekit.bus.forget import acknowledged_up_to, forget
+from conveyor.servicekit.bus.forget import forget
 from conveyor.servicekit.bus.group_commit import GroupCommit
 from conveyor.servicekit.bus.in_order import InOrder
 from conveyor.servicekit.bus.kv import Bucket, Entry

@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from conveyor.contracts.errors import PermanentError
 from conveyor.servicekit.bus.connection import Bus
@@ -28,8 +28,13 @@ class ConsumerSpec(Struct, frozen=True, kw_only=True):
     max_deliver: int = -1
 
 
+class _Floor(Struct):
+    stream_seq: int = 0
+
+
 class _Info(Struct):
     config: dict[str, Any]
+    ack_floor: _Floor = field(default_factory=_Floor)
 
 
 def consumer_config(spec: ConsumerSpec) -> dict[str, Any]:
@@ -77,3 +82,9 @@ async def _existing(bus: Bus, spec: ConsumerSpec) -> dict[str, Any] | None:
         found["filter_subjects"] = [single]
     found["filter_subjects"] = sorted(found.get("filter_subjects", ()))
     return found
+
+
+async def acknowledged_up_to(bus: Bus, stream: str, durable: str) -> int:
+    """Return the sequence up to which a consumer has dealt with every message of a stream."""
+    body = await bus.api(f"CONSUMER.INFO.{stream}.{durable}")
+    return msgspec.json.decode(body, type=_Info).ack_floor.stream_seq

@@ -1,24 +1,7 @@
 """Forgets what is over: the events and revisions of a task that ended long ago, and of nothing else."""
 
-import msgspec
-from msgspec import Struct
-
 from conveyor.contracts import streams, subjects
 from conveyor.servicekit.bus.connection import Bus
-
-
-class _Floor(Struct):
-    stream_seq: int
-
-
-class _Consumer(Struct):
-    ack_floor: _Floor
-
-
-async def acknowledged_up_to(bus: Bus, stream: str, durable: str) -> int:
-    """Return the sequence up to which a consumer has dealt with every message of a stream."""
-    answer = await bus.api(f"CONSUMER.INFO.{stream}.{durable}")
-    return msgspec.json.decode(answer, type=_Consumer).ack_floor.stream_seq
 
 
 async def forget(bus: Bus, project: str, key: str, *, event_seq: int, task_seq: int) -> None:

@@ -6,28 +6,17 @@ task meanwhile. A handler that is safe to repeat need not wait for it: it reads 
 
 from collections.abc import Callable
 
-import msgspec
-from msgspec import Struct
-
 from conveyor.contracts.errors import PermanentError
 from conveyor.servicekit import logs
 from conveyor.servicekit.bus import wire
 from conveyor.servicekit.bus.connection import Bus
-from conveyor.servicekit.bus.consumer import ConsumerSpec
+from conveyor.servicekit.bus.consumer import ConsumerSpec, acknowledged_up_to
 from conveyor.servicekit.bus.delivery import Delivery, Handler, Outcome
 from conveyor.servicekit.bus.wire import Message
 
 REMEMBERED = 4096
 """Of how many lanes it is known how far they are done; of any other the consumer's own floor is asked."""
 _log = logs.get("in_order")
-
-
-class _Floor(Struct):
-    stream_seq: int = 0
-
-
-class _Info(Struct):
-    ack_floor: _Floor
 
 
 class InOrder:
@@ -49,14 +38,18 @@ class InOrder:
         """Handle what is open before this delivery, oldest first, then itself; the answer is that of the latter."""
         named = self._subjects_of(delivery)
         subjects = (named,) if isinstance(named, str) else named
-        done = self._done.get(subjects)
-        if done is None:
-            done = await self._floor()
-        while (earlier := await self._next(subjects, done)) is not None and earlier.seq < delivery.seq:
+        done = self._done.get(subjects, 0)
+        earlier = await self._before(delivery, subjects, done) if done else None
+        if earlier is not None or not done:  # what is open by our own account somebody else may have dealt with
+            done = max(done, await acknowledged_up_to(self._bus, self._spec.stream, self._spec.durable))
+            earlier = await self._before(delivery, subjects, done)
+        while earlier is not None:
             await self._catch_up(earlier)
             done = self._done[subjects] = earlier.seq
+            earlier = await self._before(delivery, subjects, done)
         outcome = await self._handler(delivery)
-        self._done[subjects] = max(done, delivery.seq)
+        if outcome is None:
+            self._done[subjects] = max(done, delivery.seq)
         if len(self._done) > REMEMBERED:
             self._done.pop(next(iter(self._done)))
         return outcome
@@ -80,14 +73,11 @@ class InOrder:
         except PermanentError as error:
             _log.warning("passed over; its own delivery buries it", subject=message.subject, reason=str(error))
 
-    async def _floor(self) -> int:
-        """Return the sequence up to which everything was acknowledged."""
-        body = await self._bus.api(f"CONSUMER.INFO.{self._spec.stream}.{self._spec.durable}")
-        return msgspec.json.decode(body, type=_Info).ack_floor.stream_seq
-
-    async def _next(self, subjects: tuple[str, ...], seq: int) -> Message | None:
+    async def _before(self, delivery: Delivery, subjects: tuple[str, ...], seq: int) -> Message | None:
+        """Return the first message behind `seq` that comes before this delivery."""
         found = [
             await wire.read(self._bus, self._spec.stream, {"seq": seq + 1, "next_by_subj": subject})
             for subject in subjects
         ]
-        return min((message for message in found if message), key=lambda message: message.seq, default=None)
+        earlier = [message for message in found if message and message.seq < delivery.seq]
+        return min(earlier, key=lambda message: message.seq, default=None)
