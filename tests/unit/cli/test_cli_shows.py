@@ -12,6 +12,7 @@ from conveyor.cli.show import ages, graph, status, timeline
 from conveyor.cli.show.happened import happened
 from conveyor.cli.show.header import header
 from conveyor.cli.show.ordered import ordered
+from conveyor.cli.show.terminal import terminal
 from conveyor.contracts.commands import AnyCommand
 from conveyor.contracts.events import (
     Actor,
@@ -164,3 +165,15 @@ def test_the_graph_shows_every_stage_gate_and_way_back() -> None:
 )
 def test_a_span_is_told_in_its_two_largest_units(seconds: int, told: str) -> None:
     assert ages.duration(timedelta(seconds=seconds)) == told
+
+
+@pytest.mark.behaviour("OP-2")
+def test_what_people_wrote_is_shown_as_it_is() -> None:
+    """One issue with a bracket in its title must not keep everybody from seeing where things stand."""
+    titles = ("[/b] closes nothing", "[bug] is no style", ":bug: is no picture")
+    tasks = [msgspec.structs.replace(sample(Task), key=f"SHOP-{at}", title=told) for at, told in enumerate(titles, 1)]
+    screen = terminal()
+    screen.file, screen.width = io.StringIO(), 200
+    screen.print(status.table(status.overview(tasks, [], with_ended=True), AT))
+    for title in titles:
+        assert title in screen.file.getvalue()

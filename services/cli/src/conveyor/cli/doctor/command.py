@@ -1,7 +1,6 @@
 """`conveyor doctor`: looks, shows what it found, and fails when anything failed."""
 
 import typer
-from rich.console import Console
 
 from conveyor.cli import session
 from conveyor.cli.doctor.examination import examine
@@ -11,6 +10,7 @@ from conveyor.cli.operate.options import AsJson
 from conveyor.cli.setup.checked import read
 from conveyor.cli.show.findings import lines
 from conveyor.cli.show.jsons import printed
+from conveyor.cli.show.terminal import terminal
 from conveyor.contracts.errors import SettingsError
 from conveyor.servicekit.sections import NatsSettings
 
@@ -34,7 +34,7 @@ async def _doctor(*, as_json: bool) -> Exit:
     if as_json:
         typer.echo(printed(found))
     else:
-        console = Console(highlight=False, soft_wrap=True)
+        console = terminal(soft_wrap=True)
         for line in lines(found):
             console.print(line)
     return Exit.FAILED if found.failed else Exit.OK

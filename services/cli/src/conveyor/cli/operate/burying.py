@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 from msgspec import Struct
-from rich.console import Console
 from rich.table import Table
 
 from conveyor.cli import session
 from conveyor.cli.operate.options import AsJson
 from conveyor.cli.show.ages import age
 from conveyor.cli.show.jsons import printed
+from conveyor.cli.show.terminal import terminal
 from conveyor.servicekit.bus import DeadLetter, DeadLetters
 from conveyor.servicekit.clock import SYSTEM_CLOCK
 
@@ -60,7 +60,7 @@ async def _list(*, as_json: bool) -> None:
     for letter in letters:
         who = f"{letter.consumer} after {letter.deliveries}"
         table.add_row(str(letter.seq), age(letter.at, now), letter.subject, who, letter.error)
-    Console(highlight=False).print(table)
+    terminal().print(table)
 
 
 def _letter(letter: DeadLetter) -> Letter:

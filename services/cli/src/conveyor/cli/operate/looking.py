@@ -4,7 +4,6 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 
 from conveyor.cli import session
 from conveyor.cli.operate.options import AsJson, KeyArgument
@@ -12,6 +11,7 @@ from conveyor.cli.show import status as overviews
 from conveyor.cli.show.header import header
 from conveyor.cli.show.jsons import printed
 from conveyor.cli.show.last_pass import line as line_of_pass
+from conveyor.cli.show.terminal import terminal
 from conveyor.cli.show.timeline import Entry, entries, lines
 from conveyor.contracts import streams
 from conveyor.contracts.events import AnyEvent
@@ -58,7 +58,7 @@ async def _status(project: str, *, with_ended: bool, as_json: bool) -> None:
     if as_json:
         typer.echo(printed(seen))
         return
-    console = Console(highlight=False)
+    console = terminal()
     if seen.tasks:
         console.print(overviews.table(seen, SYSTEM_CLOCK.now()))
     console.print(overviews.footer(seen, with_ended=with_ended), style="dim", soft_wrap=True)
@@ -79,10 +79,10 @@ async def _show(key: str, *, as_json: bool) -> None:
     if as_json:
         typer.echo(printed(Shown(task, told)))
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = terminal(soft_wrap=True)
     for name, value in header(task, SYSTEM_CLOCK.now()):
-        console.print(f"[dim]{name:>12}[/]  ", end="")
-        console.print(value, markup=False)
+        console.print(f"{name:>12}  ", end="", style="dim")
+        console.print(value)
     console.print()
     for line in lines(told):
         console.print(line)

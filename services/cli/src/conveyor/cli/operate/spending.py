@@ -4,13 +4,13 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from conveyor.cli import session
 from conveyor.cli.operate.options import AsJson
 from conveyor.cli.show.ages import money
 from conveyor.cli.show.jsons import printed
+from conveyor.cli.show.terminal import terminal
 from conveyor.contracts import streams
 from conveyor.contracts.outcomes import Usage
 from conveyor.contracts.spending import By, Row, Spent, sums, total
@@ -45,7 +45,7 @@ async def _spend(by: By, project: str, day: str, *, as_json: bool) -> None:
     if as_json:
         typer.echo(printed(list(rows)))
     elif rows:
-        Console(highlight=False).print(_table(by, rows))
+        terminal().print(_table(by, rows))
     else:
         typer.echo("Nothing was spent.")
 
@@ -55,13 +55,9 @@ def _table(by: By, rows: tuple[Row, ...]) -> Table:
     for name in ("RUNS", "TOKENS IN", "OUT", "COST"):
         table.add_column(name, justify="right")
     for row in rows:
-        used = row.usage
-        table.add_row(
-            row.name, str(row.runs), f"{used.input_tokens:,}", f"{used.output_tokens:,}", money(used.cost_usd)
-        )
-    used = total(rows)
-    feet = ("all", str(sum(row.runs for row in rows)), f"{used.input_tokens:,}", f"{used.output_tokens:,}")
-    for column, foot in zip(table.columns, (*feet, money(used.cost_usd)), strict=True):
+        table.add_row(row.name, str(row.runs), *_told(row.usage))
+    feet = ("all", str(sum(row.runs for row in rows)), *_told(total(rows)))
+    for column, foot in zip(table.columns, feet, strict=True):
         column.footer = foot
     return table
 
