@@ -1,12 +1,17 @@
 """Wrong use is told in one sentence with exit code 2, before anything is asked of a bus."""
 
+import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from conveyor.cli.app import build
-from conveyor.cli.exits import Exit
+from conveyor.cli.exits import Exit, StopError
+from conveyor.cli.operate.said import speaker
 
 WRONG = [
     (["approve"], "KEY"),
@@ -38,6 +43,38 @@ def test_wrong_use_names_what_was_expected(arguments: list[str], named: str) -> 
     code, told = invoke(*arguments)
     assert code == Exit.USAGE, told
     assert named in told
+    assert "Traceback" not in told
+
+
+def test_a_user_without_a_name_is_asked_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container the user is often a number that nobody gave a name."""
+
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 10001")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    with pytest.raises(StopError, match="--as NAME") as caught:
+        speaker("")
+    assert caught.value.code is Exit.USAGE
+    assert speaker("ada").name == "ada"
+
+
+@pytest.mark.behaviour("OP-2")
+def test_a_command_that_was_interrupted_does_not_say_that_it_is_done() -> None:
+    """A script that approves and goes on must notice that nothing was approved."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        command = ["--nats", f"nats://127.0.0.1:{mute.getsockname()[1]}", "approve", "SHOP-1"]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "conveyor.cli", *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        mute.settimeout(30)
+        mute.accept()[0].close()
+        process.send_signal(signal.SIGINT)
+        told, _ = process.communicate(timeout=30)
+    assert process.returncode == Exit.INTERRUPTED, told
     assert "Traceback" not in told
 
 

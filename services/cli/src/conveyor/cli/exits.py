@@ -11,11 +11,12 @@ class Exit(IntEnum):
     USAGE = 2
     NO_TASK = 3
     NO_BUS = 4
+    INTERRUPTED = 130
 
 
 EPILOG = (
     "Exit codes: 0 fine, 1 failed (or ignored by the engine), 2 wrong use or configuration, 3 no such task, "
-    "4 bus unreachable."
+    "4 bus unreachable, 130 interrupted by Ctrl-C before it was done."
 )
 
 

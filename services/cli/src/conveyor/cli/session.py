@@ -103,8 +103,11 @@ def current() -> Session:
     return _current.get()
 
 
-def run(work: Coroutine[Any, Any, Exit | None]) -> None:
-    """Run a command to its end and exit: what an operator got wrong is one sentence, never a traceback."""
+def run(work: Coroutine[Any, Any, Exit | None], *, is_endless: bool = False) -> None:
+    """Run a command to its end and exit: what an operator got wrong is one sentence, never a traceback.
+
+    Ctrl-C is how an endless one is meant to end; of any other nobody knows how far it got.
+    """
     logs.configure(LogSettings(format="pretty", level="error"), "cli")
     try:
         code = asyncio.run(work) or Exit.OK
@@ -112,7 +115,7 @@ def run(work: Coroutine[Any, Any, Exit | None]) -> None:
         typer.echo(f"conveyor: {error}", err=True)
         code = code_of(error)
     except KeyboardInterrupt:
-        code = Exit.OK
+        code = Exit.OK if is_endless else Exit.INTERRUPTED
     raise typer.Exit(code)
 
 

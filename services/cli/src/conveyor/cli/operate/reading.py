@@ -24,7 +24,7 @@ def add_to(app: typer.Typer) -> None:
 
 def logs(key: KeyArgument, run: RunOption = "", is_live: Follow = False, as_json: AsJson = False) -> None:
     """Print what the task's agents printed, run after run. With --json one object a chunk: run, time, text."""
-    session.run(_logs(key, run, is_live=is_live, as_json=as_json))
+    session.run(_logs(key, run, is_live=is_live, as_json=as_json), is_endless=is_live)
 
 
 async def _logs(key: str, run: str, *, is_live: bool, as_json: bool) -> None:

@@ -4,6 +4,7 @@ import getpass
 from datetime import datetime
 from typing import Any
 
+from conveyor.cli.exits import Exit, StopError
 from conveyor.contracts import facts_ids
 from conveyor.contracts.events import (
     Actor,
@@ -24,9 +25,18 @@ SOURCE = "operator"
 
 
 def speaker(name: str) -> Actor:
-    """Return the operator who acts: the name given, else the user of this machine."""
-    chosen = name or getpass.getuser()
+    """Return the operator who acts: the name given, else the user of this machine; StopError when it has no name."""
+    chosen = name or _user()
     return Actor(actor_id=f"operator:{chosen}", name=chosen, role=Role.OPERATOR)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:  # in a container, say, whose user is but a number
+        raise StopError(
+            "this machine has no name for its user: say in whose name with --as NAME", Exit.USAGE
+        ) from error
 
 
 def verdict(task: Task, who: Actor, at: datetime, *, reason: str | None = None) -> AnyEvent:

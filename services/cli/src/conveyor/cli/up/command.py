@@ -30,7 +30,7 @@ def add_to(app: typer.Typer) -> None:
 
 def up(as_json: AsJson = False) -> None:
     """Run nats-server and the four services in one terminal, until Ctrl-C (twice: at once). --json: ready as JSON."""
-    session.run(_up(as_json=as_json))
+    session.run(_up(as_json=as_json), is_endless=True)
 
 
 async def _up(*, as_json: bool) -> Exit:
