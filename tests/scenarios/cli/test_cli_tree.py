@@ -73,6 +73,20 @@ async def test_a_killed_nats_server_comes_back_on_its_port(tmp_path: Path, event
     assert told[0].startswith("nats died")
 
 
+async def test_a_terminal_that_is_gone_stops_no_service(tmp_path: Path, eventually: Eventually) -> None:
+    """Whoever pipes the output into `head` closes it; a service that nobody reads would soon wait to be read."""
+    program = (
+        f"import sys; print('x\\n' * 1_000_000); open({str(tmp_path / 'on')!r}, 'w'); import signal; signal.pause()"
+    )
+
+    def gone(_name: str, _line: bytes) -> None:
+        raise BrokenPipeError
+
+    with Ports() as ports:
+        async with running(planned(tmp_path, ports, member("talker", program)), gone, lambda _text: None):
+            await eventually((tmp_path / "on").exists)
+
+
 async def test_lines_are_told_apart_however_they_arrive(tmp_path: Path, eventually: Eventually) -> None:
     lines: list[tuple[str, bytes]] = []
     program = (

@@ -10,6 +10,8 @@ from conveyor.cli.up.plan import plan
 from conveyor.cli.up.ports import Ports
 from conveyor.cli.up.tree import LOOP_DEATHS, LOOP_WINDOW_S, Deaths
 from conveyor.contracts.errors import SettingsError
+from conveyor.runner.settings import HOMECOMING_S, RunnerSettings
+from conveyor.servicekit.lifecycle import ABORT_S, GRACE_S
 
 
 @pytest.fixture
@@ -34,6 +36,16 @@ def test_ports_left_open_are_chosen_and_told_to_each_service(tmp_path: Path, por
         assert member.environment["CONVEYOR_NATS__URL"] == f"nats://127.0.0.1:{planned.nats_port}"
         assert member.url.rpartition(":")[2] in member.environment.values()
     assert planned.nats_dir == tmp_path / ".conveyor/nats"
+
+
+def test_each_service_may_drain_as_long_as_it_gives_itself(tmp_path: Path, ports: Ports) -> None:
+    """A runner that lets its runs end for ten minutes must not be killed after one."""
+    by_default = plan(written(tmp_path, "[gateway]\nport = 0\n"), ports, is_pretty=False)
+    patient = plan(written(tmp_path, "[gateway]\nport = 0\n[runner]\ndrain_s = 600\n"), ports, is_pretty=False)
+    graces_s = {member.name: member.grace_s for member in patient.members}
+    assert graces_s["runner"] > 600 + HOMECOMING_S + ABORT_S
+    assert by_default.members[2].grace_s > RunnerSettings().drain_s + HOMECOMING_S + ABORT_S
+    assert all(graces_s[name] > GRACE_S + ABORT_S for name in ("gateway", "stage-engine", "reconciler"))
 
 
 def test_a_server_that_is_not_ours_is_left_alone(tmp_path: Path, ports: Ports) -> None:

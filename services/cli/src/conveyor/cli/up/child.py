@@ -1,6 +1,7 @@
 """One child process of the tree: started in a session of its own, its output handed on line by line, ended gently."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
@@ -85,6 +86,10 @@ class Child:
                 lines.append(rest)
                 rest = b""
             for line in lines:
-                self._sink(self.name, line)
+                self._say(line)
         if rest:
-            self._sink(self.name, rest)
+            self._say(rest)
+
+    def _say(self, line: bytes) -> None:
+        with contextlib.suppress(OSError):  # the terminal is gone: a service must not wait for ever to be heard
+            self._sink(self.name, line)

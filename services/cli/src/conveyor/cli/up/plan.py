@@ -4,20 +4,28 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from conveyor.cli.up.ports import Ports
 from conveyor.contracts.errors import SettingsError
+from conveyor.runner.settings import HOMECOMING_S, RunnerSettings
 from conveyor.servicekit.sections import HttpSettings, LogSettings, NatsSettings
 from conveyor.servicekit.settings import load
 
 LOOPBACK = "127.0.0.1"
+GRACE_S = 60.0
+"""How long a service may drain: longer than it gives itself."""
 
 
 class _Addressed(Struct, frozen=True):
     """The one part of a service's section that the tree has to know; the service itself checks the rest."""
 
     http: HttpSettings = HttpSettings()
+
+
+class _Runner(Struct, frozen=True):
+    http: HttpSettings = HttpSettings()
+    drain_s: float = RunnerSettings().drain_s
 
 
 class _Gateway(Struct, frozen=True):
@@ -32,7 +40,7 @@ class UpSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log: LogSettings = LogSettings()
     gateway: _Gateway = _Gateway()
     engine: _Addressed = _Addressed()
-    runner: _Addressed = _Addressed()
+    runner: _Runner = _Runner()
     reconciler: _Addressed = _Addressed()
 
 
@@ -44,6 +52,8 @@ class Member(Struct, frozen=True, kw_only=True):
     environment: dict[str, str]
     url: str
     """Where it answers HTTP."""
+    grace_s: float = GRACE_S
+    """How long it may drain before it is killed."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -74,10 +84,12 @@ def plan(config: Path, ports: Ports, *, is_pretty: bool) -> Plan:
         "runner": _variable("RUNNER", settings.runner.http),
         "reconciler": _variable("RECONCILER", settings.reconciler.http),
     }
+    drains_s = {"runner": settings.runner.drain_s + HOMECOMING_S}
     members = []
     for name, (variable, host, wanted) in addresses.items():
         port = wanted or ports.free(host)
         members.append(_member(name, config, {**told, variable: str(port)}, (host, port)))
+    members = [structs.replace(one, grace_s=one.grace_s + drains_s.get(one.name, 0)) for one in members]
     return Plan(
         nats=settings.nats, nats_port=nats_port, nats_dir=config.parent / settings.nats.data_dir, members=tuple(members)
     )

@@ -13,8 +13,6 @@ from conveyor.servicekit.backoff import delay_after
 from conveyor.servicekit.clock import SYSTEM_CLOCK
 from conveyor.servicekit.nats_process import NatsProcess
 
-GRACE_S = 60.0
-"""How long services may drain: longer than any of them takes by itself, runs that are stopped gently included."""
 LOOP_DEATHS = 5
 LOOP_WINDOW_S = 60.0
 """So many deaths of one service within this time are a crash loop."""
@@ -90,7 +88,8 @@ class Tree:
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
-        await asyncio.gather(*(child.stop(GRACE_S) for child in self._children.values()))
+        graces_s = {member.name: member.grace_s for member in self._plan.members}
+        await asyncio.gather(*(child.stop(graces_s[name]) for name, child in self._children.items()))
         if self._nats is not None:
             await self._nats.stop()
 
