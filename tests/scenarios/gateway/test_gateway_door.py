@@ -82,6 +82,12 @@ async def test_a_body_that_never_ends_is_not_waited_for(house: House, monkeypatc
     assert 'reason="slow"' in await house.figures()
 
 
+async def test_other_methods_are_told_what_is_expected(house: House) -> None:
+    async with httpx.AsyncClient(base_url=house.url, timeout=5) as client:
+        for method in ("GET", "PUT", "HEAD", "DELETE"):
+            assert (await client.request(method, "/webhook/plane")).status_code == 405, method
+
+
 @pytest.mark.behaviour("GW-1")
 async def test_a_source_without_a_secret_is_closed(
     senders: tuple[PlaneServer, GiteaServer], nats: NatsProcess, bus: Bus, tmp_path: Path

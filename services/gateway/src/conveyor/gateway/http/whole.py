@@ -10,27 +10,38 @@ class Whole:
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
-        self._head = b""
+        self._held: bytes | None = None
 
     def write(self, content: bytes) -> None:
-        """Take the head, then write it with the body."""
-        if self._head:
-            self._transport.write(self._head + content)
+        """Take the head, then write it with the body; what comes behind is written as it comes."""
+        if self._held is None:
+            self._held = content
         else:
-            self._head = content
+            self._transport.write(self._held + content)
+            self._held = b""
+
+    def flush(self) -> None:
+        """Write a head that no body followed: the answer to HEAD has none."""
+        if self._held:
+            self._transport.write(self._held)
+            self._held = b""
 
     def close(self) -> None:
         """Close the connection behind the answer."""
+        self.flush()
         self._transport.close()
 
 
 async def send_whole(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    """Send an answer whose body is not empty; under a server that is not uvicorn, in as many writes as that makes.
+    """Send an answer; under a server that is not uvicorn, in as many writes as that makes.
 
     `send` is best the server's own, not one that a middleware wrapped.
     """
     answering: Any = getattr(send, "__self__", None)
-    if hasattr(answering, "transport"):
-        answering.transport = Whole(answering.transport)
+    whole = Whole(answering.transport) if hasattr(answering, "transport") else None
+    if whole is not None:
+        answering.transport = whole
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+    if whole is not None:
+        whole.flush()
