@@ -1,6 +1,7 @@
 """Events stored together are stored as if each had come alone: once, in order, with its own answer."""
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -113,3 +114,33 @@ async def test_a_row_of_events_is_stored_in_its_order_whatever_of_it_is_known(bu
     assert [number for number, one in zip(numbers, answers, strict=True) if one.duplicate] == [7, 8, 3]
     assert await shas(bus) == ["7", "8", *(str(number) for number in range(20) if number not in {7, 8})]
     assert await log.publish_in_order([]) == []
+
+
+async def together(bus: Bus) -> list[int]:
+    """How many events each batch holds, and 1 for each that was stored alone, in their order."""
+    names = [message.headers.get("Nats-Batch-Id") async for message in scan(bus, EVENTS.name, EVENTS.subjects)]
+    groups = [(name, len(list(group))) for name, group in itertools.groupby(names)]
+    return [size for name, count in groups for size in ([1] * count if name is None else [count])]
+
+
+async def test_who_was_just_answered_joins_the_next_batch(bus: Bus) -> None:
+    """Without the pause one of them would go alone before each batch of the others."""
+    log = GroupCommit(bus)
+
+    async def tells(sender: int) -> None:
+        for number in range(5):
+            await log.publish(pushed(number, f"SHOP-{sender}"))
+
+    await asyncio.gather(*(tells(sender) for sender in range(1, 21)))
+    first, *batches = await together(bus)
+    assert first == 1
+    assert sum(batches) == 99
+    assert min(batches) > 1, "none but the very first went alone"
+    assert len(batches) <= 6
+
+
+async def test_one_sender_by_itself_goes_alone_and_waits_for_nobody(bus: Bus) -> None:
+    log = GroupCommit(bus)
+    for number in range(20):
+        await log.publish(pushed(number))
+    assert await together(bus) == [1] * 20
