@@ -162,7 +162,9 @@ def _rebase_in_progress(workspace: Workspace, forge: Forge) -> None:
 async def test_a_harmed_worktree_is_repaired_or_rebuilt(
     harm: Callable[[Workspace, Forge], None], forge: Forge, workspaces: Workspaces
 ) -> None:
-    harm(await workspaces.prepare(request_for(forge)), forge)
+    harmed = await workspaces.prepare(request_for(forge))
+    workspaces.finish(harmed)
+    harm(harmed, forge)
     workspace = await workspaces.prepare(request_for(forge))
     assert (workspace.path / "README.md").read_text() == "hello\n"
     assert sorted(item.name for item in workspace.path.iterdir()) == [".conveyor", ".git", ".gitignore", "README.md"]
@@ -176,6 +178,7 @@ async def test_a_harmed_worktree_is_repaired_or_rebuilt(
 
 async def test_caches_survive_from_run_to_run(forge: Forge, workspaces: Workspaces) -> None:
     workspace = await workspaces.prepare(request_for(forge))
+    workspaces.finish(workspace)
     (workspace.path / "cache").mkdir()
     (workspace.path / "cache" / "kept").write_text("kept")
     assert (await workspaces.prepare(request_for(forge))).path == workspace.path

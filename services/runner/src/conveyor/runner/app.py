@@ -33,6 +33,7 @@ from conveyor.runner.sandbox import Ability, Hideout, Sandbox, look
 from conveyor.runner.sessions import Sessions
 from conveyor.runner.settings import Settings, check, with_presets
 from conveyor.runner.spend import Spend
+from conveyor.runner.standby import Standby
 from conveyor.runner.tidy import Ground, Tidy
 from conveyor.runner.workspace import Git, Workspaces
 from conveyor.servicekit.bus import (
@@ -137,6 +138,8 @@ class _Runner:
         self._service.spawn("presence", announcer.run(self._settings.runner.heartbeat_s, stopping))
         self._service.spawn("drain", self._drain())
         self._service.spawn("tidy", self._tidy().run(stopping))
+        if self._settings.runner.spare_worktrees:
+            self._service.spawn("standby", Standby(self._workspaces, self._handler.idle, self._disk).run(stopping))
         self._service.spawn(
             "runs",
             consume_by_priority(self._bus, self._queues(), self._handler, slots=self._slots, stopping=stopping),

@@ -146,9 +146,9 @@ class _OneRun:
             if why := await self._means.hooks.run(name, scene):
                 if self._a.switch.reason is not None:
                     return _stopped(self._a.switch)
-                if name == "after_create":
-                    self._means.workspaces.spoil(begun.workspace)
                 return ended(OutcomeKind.FAILED, OutcomeReason.WORKSPACE_FAILED, why)
+            if name == "after_create":
+                self._means.workspaces.finish(begun.workspace)
         outcome = await self._run_agent(room, spec, begun)
         await self._a.agent_ended(outcome)
         if why := await self._means.hooks.run("after_run", replace(scene, switch=StopSwitch())):

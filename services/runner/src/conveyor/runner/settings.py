@@ -50,6 +50,9 @@ class RunnerSettings(Section, frozen=True, kw_only=True):
     min_free_mb: int = 1024
     """So much of the disk stays free: below it worktrees of idle tasks go, and while that is not enough nothing is
     claimed; 0: no limit."""
+    spare_worktrees: bool = True
+    """Whether a worktree is checked out ahead, while nothing is in hand, for repositories where that takes long; each
+    takes the disk of one checkout."""
     author_name: str = "Conveyor"
     """Who commits what agents leave."""
     author_email: str = "conveyor@localhost"

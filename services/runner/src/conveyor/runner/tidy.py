@@ -84,8 +84,11 @@ class Tidy:
             _log.warning("mirrors not packed", reason=str(error))
 
     async def _make_room(self) -> int:
-        """Remove idle worktrees, the longest unused first, while the disk is too full; a later run makes them anew."""
-        removed = 0
+        """Remove spare worktrees, then idle ones, the longest unused first, while the disk is too full.
+
+        A later run makes them anew.
+        """
+        removed = await self._ground.workspaces.drop_spares() if self._ground.disk.is_full else 0
         for request in self._ground.workspaces.tenants:
             if not self._ground.disk.is_full:
                 break

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from conveyor.contracts.errors import TransientError
 from conveyor.runner.workspace.git import Git, GitError
+from conveyor.runner.workspace.spare import Spare
 
 _CONFIG = """[core]
 \trepositoryformatversion = 0
@@ -21,12 +22,13 @@ _SEARCHED = ".conveyor/"
 
 
 class Mirror:
-    """One repository's mirror. `lock` guards everything that changes its references or worktrees."""
+    """One repository's mirror. `lock` guards everything that changes its references or tasks' worktrees."""
 
-    def __init__(self, git: Git, path: Path, url: str) -> None:
+    def __init__(self, git: Git, path: Path, url: str, spare: Spare) -> None:
         self._git = git
         self.path = path
         self.url = url
+        self.spare = spare
         self.lock = asyncio.Lock()
         self._fetches = 0
         self._listed: dict[str, frozenset[str]] = {}

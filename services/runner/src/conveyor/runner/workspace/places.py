@@ -65,6 +65,12 @@ def worktree_path(root: Path, project: str, key: str) -> Path:
     return contained(root, root / "worktrees" / f"{safe_name(project)}.{safe_name(key)}")
 
 
+def spare_path(root: Path, repository: str) -> Path:
+    """Return where the worktree lies that is checked out ahead for a repository; a task's has a dot in its name."""
+    owner, _, name = repository.partition("/")
+    return root / "spares" / safe_name(owner) / safe_name(name) / "spare"
+
+
 def contained(root: Path, path: Path) -> Path:
     """Return the path if nothing on the way to it leads out of the root; PermanentError if a link does.
 

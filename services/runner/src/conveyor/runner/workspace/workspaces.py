@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-from conveyor.runner.workspace import publish, worktree
+from conveyor.contracts.errors import TransientError
+from conveyor.runner.workspace import publish, removal, worktree
 from conveyor.runner.workspace.git import Git, GitError
 from conveyor.runner.workspace.mirror import Mirror
-from conveyor.runner.workspace.places import Request, Workspace, mirror_path, worktree_path
+from conveyor.runner.workspace.places import Request, Workspace, mirror_path, spare_path, worktree_path
+from conveyor.runner.workspace.spare import Spare
 from conveyor.runner.workspace.tenants import Tenants
 
 
@@ -40,9 +42,9 @@ class Workspaces:
         async with self._mirror(workspace.request).lock:
             return await publish.commit(self._git, workspace, message)
 
-    def spoil(self, workspace: Workspace) -> None:
-        """Have the worktree made anew for the next run: it was not made whole."""
-        (workspace.git_dir / "gitdir").unlink(missing_ok=True)
+    def finish(self, workspace: Workspace) -> None:
+        """Note that a new worktree is whole; one that never was is made anew for the next run."""
+        worktree.finish(workspace)
 
     async def has_changed(self, workspace: Workspace, head: str) -> bool:
         """Whether the head holds another tree than the run began with."""
@@ -81,19 +83,41 @@ class Workspaces:
                 aside = await worktree.remove(self._git, mirror.path, path)
                 await self._forget_branch(mirror, request)
             else:
-                aside = worktree.put_aside(path)
+                aside = removal.put_aside(path, self._root)
             self._tenants.forget(request)
-        await asyncio.to_thread(worktree.delete, aside)
+        await asyncio.to_thread(removal.delete, aside)
         return True
 
     async def remove_strays(self) -> int:
-        """Delete worktrees that are nobody's, and what an earlier life put aside; return how many there were."""
+        """Delete worktrees that are nobody's, and what an earlier life put aside; return how many there were.
+
+        To be called before the first spare is made: those of an earlier life go too.
+        """
         strays = self._tenants.strays()
-        aside = [worktree.put_aside(path) for path in strays]
-        trash = worktree.trash_of(self._root)
+        aside = [removal.put_aside(path, self._root) for path in (*strays, self._root / "spares")]
+        trash = removal.trash_of(self._root)
         for path in {*aside, *(trash.iterdir() if trash.is_dir() else ())}:
-            await asyncio.to_thread(worktree.delete, path)
+            await asyncio.to_thread(removal.delete, path)
         return len(strays)
+
+    async def make_spare(self) -> bool:
+        """Check out one worktree ahead where one is wanted; return whether one was.
+
+        GitError, TransientError or OSError when it could not be made; it is wanted no longer then.
+        """
+        wanting = next((mirror.spare for mirror in self._mirrors.values() if mirror.spare.is_wanted), None)
+        if wanting is None:
+            return False
+        try:
+            await wanting.make()
+        except (GitError, TransientError, OSError):
+            await wanting.drop()
+            raise
+        return True
+
+    async def drop_spares(self) -> int:
+        """Delete what was checked out ahead, and return how many there were."""
+        return sum([await mirror.spare.drop() for mirror in self._mirrors.values()])
 
     async def maintain(self) -> None:
         """Pack what many fetches left in the mirrors; safe beside whatever else uses them.
@@ -113,5 +137,6 @@ class Workspaces:
     def _mirror(self, request: Request) -> Mirror:
         path = mirror_path(self._root, request.repository)
         if request.repository not in self._mirrors:
-            self._mirrors[request.repository] = Mirror(self._git, path, request.url)
+            spare = Spare(self._git, path, spare_path(self._root, request.repository))
+            self._mirrors[request.repository] = Mirror(self._git, path, request.url, spare)
         return self._mirrors[request.repository]

@@ -1,9 +1,6 @@
 """One task's worktree: registered in the mirror, reset to the start of a run, rebuilt when it cannot be."""
 
 import asyncio
-import os
-import shutil
-import tempfile
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -11,13 +8,17 @@ from msgspec.structs import replace
 from conveyor.contracts.commands import Update
 from conveyor.contracts.errors import PermanentError
 from conveyor.runner.workspace.git import Git, GitError
-from conveyor.runner.workspace.leftovers import clear_leftovers
+from conveyor.runner.workspace.leftovers import clear_leftovers, clear_locks
 from conveyor.runner.workspace.mirror import Mirror
 from conveyor.runner.workspace.nested import unnest
 from conveyor.runner.workspace.places import Request, Workspace, worktree_path
+from conveyor.runner.workspace.removal import delete, put_aside
+from conveyor.runner.workspace.spare import WORTH_S
 from conveyor.runner.workspace.update import bring_in
 
 RUNNER_FOLDER = ".conveyor"
+_UNFINISHED = "locked"
+"""Git's own mark, which `worktree add --lock` leaves: it is there from the first moment on, also after a crash."""
 
 
 async def prepare(git: Git, mirror: Mirror, root: Path, request: Request) -> Workspace:
@@ -35,9 +36,10 @@ async def prepare(git: Git, mirror: Mirror, root: Path, request: Request) -> Wor
     git_dir = mirror.path / "worktrees" / path.name
     workspace = Workspace(request=request, path=path, git_dir=git_dir, mirror=mirror.path, base=base, expected=expected)
     try:
+        _check_finished(workspace)
         await _reset(git, workspace)
     except (GitError, OSError):
-        await _rebuild(git, workspace)
+        await _make(git, mirror, workspace)
         workspace = replace(workspace, is_new=True)
     if request.update is not Update.NONE and expected:
         workspace = await bring_in(git, workspace, await mirror.commit_of(request.target_branch))
@@ -45,35 +47,17 @@ async def prepare(git: Git, mirror: Mirror, root: Path, request: Request) -> Wor
     return workspace
 
 
-async def remove(git: Git, mirror_path: Path, path: Path) -> Path:
-    """Take a worktree and the mirror's record of it away, whatever state they are in; return what is left to delete.
+def finish(workspace: Workspace) -> None:
+    """Note that a new worktree is whole, with all that its hook does to it; until then it is made anew each time."""
+    (workspace.git_dir / _UNFINISHED).unlink(missing_ok=True)
 
-    Only a rename: deleting tens of thousands of files takes seconds, in which nobody should have to wait for a lock.
-    """
-    aside = put_aside(path)
-    await asyncio.to_thread(_remove_tree, mirror_path / "worktrees" / path.name)
+
+async def remove(git: Git, mirror_path: Path, path: Path) -> Path:
+    """Take a worktree and the mirror's record of it away, whatever state they are in; return what is left to delete."""
+    aside = put_aside(path, path.parent.parent)
+    await asyncio.to_thread(delete, mirror_path / "worktrees" / path.name)
     await git.run(mirror_path, "worktree", "prune")
     return aside
-
-
-def put_aside(path: Path) -> Path:
-    """Move a worktree into the trash, under a name of its own; no matter if there is none."""
-    trash = trash_of(path.parent.parent)
-    trash.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(dir=trash)) / "gone"
-    if path.is_symlink() or path.exists():
-        path.rename(aside)
-    return aside.parent
-
-
-def trash_of(root: Path) -> Path:
-    """Return where worktrees lie that are being deleted."""
-    return root / "trash"
-
-
-def delete(path: Path) -> None:
-    """Delete what was put aside, also where an agent took our rights away."""
-    _remove_tree(path)
 
 
 async def _reset(git: Git, workspace: Workspace) -> None:
@@ -92,13 +76,39 @@ async def _reset(git: Git, workspace: Workspace) -> None:
     await git.work(git_dir, path, "clean", "-ffdxq", "--", RUNNER_FOLDER)
 
 
-async def _rebuild(git: Git, workspace: Workspace) -> None:
+def _check_finished(workspace: Workspace) -> None:
+    if (workspace.git_dir / _UNFINISHED).exists():
+        raise OSError(f"{workspace.path} was never finished")
+
+
+async def _make(git: Git, mirror: Mirror, workspace: Workspace) -> None:
+    """Make the worktree anew, of the mirror's spare one where there is one."""
+    await _clear(git, workspace)
+    try:
+        if mirror.spare.take(workspace):
+            mirror.spare.want(workspace.request.target_branch)
+            await _reset(git, workspace)
+            return
+    except (GitError, OSError):
+        await _clear(git, workspace)
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    await _check_out(git, workspace)
+    if loop.time() - begun >= WORTH_S:
+        mirror.spare.want(workspace.request.target_branch)
+
+
+async def _clear(git: Git, workspace: Workspace) -> None:
+    clear_locks(workspace)
     await asyncio.to_thread(delete, await remove(git, workspace.mirror, workspace.path))
     workspace.path.parent.mkdir(parents=True, exist_ok=True)
+
+
+async def _check_out(git: Git, workspace: Workspace) -> None:
     branch = workspace.request.branch
     await git.run(
-        workspace.mirror, "worktree", "add", "--quiet", "--force", "--no-track", "-B", branch, str(workspace.path),
-        workspace.base,
+        workspace.mirror, "worktree", "add", "--quiet", "--force", "--lock", "--no-track", "-B", branch,
+        str(workspace.path), workspace.base,
     )  # fmt: skip
     if not workspace.git_dir.is_dir():
         raise PermanentError(f"git registered {workspace.path} under another name than {workspace.git_dir.name}")
@@ -109,7 +119,7 @@ def _relink(workspace: Workspace) -> None:
     if link.is_symlink() or link.is_file():
         link.unlink()
     elif link.exists():
-        _remove_tree(link)
+        delete(link)
     link.write_text(f"gitdir: {workspace.git_dir}\n")
 
 
@@ -118,14 +128,3 @@ def _make_runner_folder(folder: Path) -> None:
     if folder.is_symlink() or folder.is_file():
         folder.unlink()
     folder.mkdir(exist_ok=True)
-
-
-def _remove_tree(path: Path) -> None:
-    """Remove a folder also where an agent took our rights away; a link is removed, never followed."""
-    if path.is_symlink() or path.is_file():
-        path.unlink()
-        return
-    for folder, _, _ in os.walk(path):
-        Path(folder).chmod(0o700)
-    if path.exists():
-        shutil.rmtree(path)
