@@ -8,7 +8,9 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ import pytest
 from conveyor.contracts.events import AnyEvent, Origin
 from conveyor.contracts.task import CANCELLED, CREATED, DONE, Task, Waiting
 from conveyor.contracts.webhook_kinds import WEBHOOK_EVENTS, webhook_kinds
-from conveyor.gateway.core import forge, tracker
+from conveyor.gateway import core
 from conveyor.reconciler.handlers import Reconciler
 from conveyor.servicekit.bus import Bus, EventLog
 from conveyor.servicekit.nats_process import NatsProcess
@@ -270,9 +272,10 @@ def test_every_kind_that_a_webhook_can_tell_has_its_case() -> None:
 
 def test_the_contracts_list_what_the_gateway_makes_of_deliveries() -> None:
     """The gateway's core builds events by their constructors, so its modules name every kind they can tell."""
+    modules = [import_module(f"{core.__name__}.{found.name}") for found in iter_modules(core.__path__)]
     named = {
         value
-        for module in (forge, tracker)
+        for module in modules
         for value in vars(module).values()
         if isinstance(value, type) and value in AnyEvent.__args__
     }

@@ -10,7 +10,7 @@ from conveyor.reconciler.core.forge import ForgeView, Questions, is_abandoned, m
 from conveyor.reconciler.core.orphans import leftovers
 from conveyor.reconciler.core.stall import GUARDED, Guard, guarded, may_stall, nudge, stalled
 from conveyor.reconciler.report import Report
-from conveyor.reconciler.sweep import Sweep
+from conveyor.reconciler.sweep import Sweep, alone
 
 _SILENT = CiStatus(state=CiState.NONE)
 
@@ -30,13 +30,13 @@ class ForgeSweep(Sweep):
             if not asked.anything and not stalls:
                 continue
             report.looked += 1
-            with self.alone(report, task.key):
+            with alone(report, task.key):
                 await self._look_at(project, task, asked, report, stalls=stalls)
 
     async def find_leftovers(self, project: Project, tasks: Mapping[str, Task], report: Report) -> None:
         """Name the branches of tasks that ended long ago: whether they may go is for people to say (SE-17)."""
         now = self.world.clock.now()
-        with self.alone(report, f"branches of {project.repository}"):
+        with alone(report, f"branches of {project.repository}"):
             report.calls += 1
             found = leftovers(tasks.values(), await self.world.forge.branches(project.repository), now)
             report.branches = {**report.branches, project.name: found}

@@ -12,7 +12,7 @@ from conveyor.reconciler.forge_sweep import ForgeSweep
 from conveyor.reconciler.remembered import recall, remember
 from conveyor.reconciler.report import LAST, Report
 from conveyor.reconciler.settings import ReconcilerSettings
-from conveyor.reconciler.sweep import World
+from conveyor.reconciler.sweep import World, alone
 from conveyor.reconciler.tracker_sweep import TrackerSweep
 from conveyor.servicekit import logs
 
@@ -65,12 +65,12 @@ class Reconciler:
 
     async def _look_around(self, tasks: dict[str, Task], report: Report) -> None:
         """Runs whose runner is gone, and the senders of webhooks; neither failing stops anything (RC-6)."""
-        with self._tracker.alone(report, "runners"):
+        with alone(report, "runners"):
             if self._world.runners is not None:
                 there, now = await self._world.runners(), self._world.clock.now()
                 report.orphans = orphans(tasks.values(), there, now, self._settings.grace_s)
                 self._tell_orphans(report.orphans)
-        with self._tracker.alone(report, "webhooks"):
+        with alone(report, "webhooks"):
             if self._world.watch is not None and not self._is_dry:
                 await self._world.watch.look(report)
 
@@ -93,7 +93,7 @@ class Reconciler:
         marks = {project.name: await self._tracker.mark(project) for project in self._world.projects}
         full = due_for_all(marks, report.at, self._rhythm)
         for project in self._world.projects:
-            with self._tracker.alone(report, project.name):
+            with alone(report, project.name):
                 await self._look_at(project, swept, report, is_full=project.name in full)
         return swept
 
@@ -103,7 +103,7 @@ class Reconciler:
         swept.tasks.update(tasks)
         report.ended += sum(task.is_over for task in tasks.values())
         if not self._is_dry:
-            with self._tracker.alone(report, f"what to tell of {project.name}"):
+            with alone(report, f"what to tell of {project.name}"):
                 await self._desk.announce(project.name, tasks, report)
         await self._forge.run(project, tasks, report)
         if self._settings.tracker:
@@ -114,7 +114,7 @@ class Reconciler:
     async def _release(self, swept: Swept, report: Report) -> None:
         """The backstop of dependencies: circles, and what ended without its dependents being told (RC-10)."""
         for event in released(swept.tasks, swept.ended, self._world.clock.now(), self._settings.grace_s):
-            with self._tracker.alone(report, event.key):
+            with alone(report, event.key):
                 await self._desk.publish(event, report, is_dry=self._is_dry)
 
 

@@ -41,6 +41,20 @@ class World(Struct, frozen=True, kw_only=True):
     """How many calls were made to the tracker so far."""
 
 
+@contextmanager
+def alone(report: Report, what: str) -> Iterator[None]:
+    """Let what goes wrong inside stop nothing outside (RC-6); it is counted and told."""
+    log = logs.get("reconciler")
+    try:
+        yield
+    except ConveyorError as error:
+        report.failed += 1
+        log.warning("could not look", what=what, reason=str(error))
+    except Exception:  # as in a consume loop: one thing that nobody foresaw must not end the pass
+        report.failed += 1
+        log.exception("could not look", what=what)
+
+
 class Sweep:
     """One side of a pass."""
 
@@ -54,15 +68,3 @@ class Sweep:
     async def publish(self, event: AnyEvent, report: Report) -> bool:
         """Hand one event to the desk; True when it is news."""
         return await self._desk.publish(event, report, is_dry=self.is_dry)
-
-    @contextmanager
-    def alone(self, report: Report, what: str) -> Iterator[None]:
-        """Let what goes wrong inside stop nothing outside (RC-6); it is counted and told."""
-        try:
-            yield
-        except ConveyorError as error:
-            report.failed += 1
-            self._log.warning("could not look", what=what, reason=str(error))
-        except Exception:  # noqa: BLE001 - as in a consume loop: one thing that nobody foresaw must not end the pass
-            report.failed += 1
-            self._log.exception("could not look", what=what)

@@ -17,7 +17,7 @@ from conveyor.reconciler.desk import Desk
 from conveyor.reconciler.remembered import recall, remember
 from conveyor.reconciler.report import Report
 from conveyor.reconciler.settings import ReconcilerSettings
-from conveyor.reconciler.sweep import Sweep, World
+from conveyor.reconciler.sweep import Sweep, World, alone
 
 MOST_OWED = 500
 """With more issues than that which could not be looked at, the tracker is away: the whole pass is made again."""
@@ -108,7 +108,7 @@ class TrackerSweep(Sweep):
     async def _look_for(self, view: Pass, issue_id: str, read: Read, report: Report) -> None:
         """Look at an issue that the list did not show; one that is gone ends its task."""
         read.owed.add(issue_id)
-        with self.alone(report, f"issue {issue_id}"):
+        with alone(report, f"issue {issue_id}"):
             view = view if view.states else await self._knowing_states(view)
             issue = await self.world.tracker.issue(view.project.tracker_project_id, issue_id)
             if issue is not None:
@@ -126,7 +126,7 @@ class TrackerSweep(Sweep):
             read.owed.discard(issue.issue_id)
             return
         read.owed.add(issue.issue_id)
-        with self.alone(report, issue.key):
+        with alone(report, issue.key):
             seen = await self._closer(view, issue, wanted, report)
             for event in diff(view, (seen,)):
                 await self.publish(event, report)

@@ -7,6 +7,8 @@ from conveyor.contracts.task import Task, Waiting
 
 LEFT_AFTER = timedelta(days=7)
 """How long the branch of an ended task may still be wanted."""
+MOST_NAMED = 100
+"""So many branches of a project are named."""
 
 
 def orphans(tasks: Iterable[Task], runners: Collection[str], now: datetime, grace_s: float) -> list[str]:
@@ -28,4 +30,4 @@ def orphans(tasks: Iterable[Task], runners: Collection[str], now: datetime, grac
 def leftovers(tasks: Iterable[Task], branches: Collection[str], now: datetime) -> list[str]:
     """Return which of the forge's branches belong to tasks that ended long ago; people know whether they want them."""
     ended = {task.branch for task in tasks if task.is_over and now - (task.ended_at or now) >= LEFT_AFTER}
-    return sorted(ended & set(branches))
+    return sorted(ended & set(branches))[:MOST_NAMED]
