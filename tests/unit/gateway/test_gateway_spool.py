@@ -188,6 +188,23 @@ async def test_many_segments_are_told_in_order_while_more_come(tmp_path: Path, m
     assert spool.size == 0
 
 
+async def test_large_deliveries_are_read_a_few_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred of a megabyte each would take the memory, and never be told within one timeout."""
+    spool = opened(tmp_path / "s")
+    for number, size in enumerate((10, 10, 500, 10, 2000, 10)):
+        await spool.append(delivery(number, size=size))
+    monkeypatch.setattr(queue, "READ_BYTES", len(line_of(delivery(2, size=500))) + 400)
+    read = []
+    while spool.depth:
+        some = await spool.first(100)
+        assert some
+        read.append([one.body[14:15] for one in some if isinstance(one, Delivery)])
+        await spool.told(len(some))
+    assert [number for some in read for number in some] == [b"0", b"1", b"2", b"3", b"4", b"5"]
+    assert [b"4"] in read
+    assert len(read) > 2
+
+
 def test_a_folder_belongs_to_one_gateway(tmp_path: Path) -> None:
     lock = claim(tmp_path / "spool")
     with pytest.raises(SettingsError, match="another gateway"):

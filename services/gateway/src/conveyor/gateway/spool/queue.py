@@ -1,6 +1,7 @@
 """The spool of one source: deliveries in the order they were answered, kept on disk until somebody has told them."""
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -14,6 +15,8 @@ from conveyor.gateway.spool.segments import GONE, Place, Segments, make_folder
 from conveyor.servicekit import logs
 
 SEGMENT_BYTES = 4 * 1024 * 1024
+READ_BYTES = 4 * 1024 * 1024
+"""What is read at once: it is held in memory, and told together within one timeout."""
 SEGMENTS_AT_LEAST = 8
 """So many segments fit into the bound, so that told ones make room long before the last is told."""
 
@@ -90,8 +93,17 @@ class Spool:
         await kept
 
     async def first(self, count: int) -> list[Delivery | MessageError]:
-        """Return so many of those that wait, oldest first; a record that went bad is the error that says so."""
-        wanted = [self._waiting[at].place for at in range(min(count, len(self._waiting)))]
+        """Return so many of those that wait, oldest first; a record that went bad is the error that says so.
+
+        Large ones come in smaller numbers, one at least.
+        """
+        wanted: list[Place] = []
+        size = 0
+        for one in itertools.islice(self._waiting, count):
+            size += one.place.length
+            if wanted and size > READ_BYTES:
+                break
+            wanted.append(one.place)
         try:
             lines = await asyncio.to_thread(self._segments.read, wanted)
         except OSError as error:
