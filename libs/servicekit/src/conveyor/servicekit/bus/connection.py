@@ -18,8 +18,7 @@ from nats.aio.subscription import Subscription
 from conveyor.contracts.errors import PermanentError, TransientError
 from conveyor.servicekit import logs
 from conveyor.servicekit.bus.client import QuickClient
-from conveyor.servicekit.bus.errors import ApiError
-from conveyor.servicekit.clock import SYSTEM_CLOCK
+from conveyor.servicekit.bus.errors import raise_for_error
 from conveyor.servicekit.sections import NatsSettings
 
 REQUEST_TIMEOUT_S = 5.0
@@ -239,28 +238,6 @@ def _expire(answer: asyncio.Future[Msg], subject: str, timeout_s: float) -> None
         )
 
 
-class _ErrorBody(msgspec.Struct):
-    code: int = 0
-    err_code: int = 0
-    description: str = ""
-
-
-class _Answer(msgspec.Struct):
-    error: _ErrorBody | None = None
-
-
-_answer = msgspec.json.Decoder(_Answer)
-
-
-def raise_for_error(body: bytes, what: str) -> None:
-    """Raise ApiError when this answer of JetStream holds an error."""
-    if b'"error"' not in body:
-        return
-    error = _answer.decode(body).error
-    if error is not None:
-        raise ApiError(f"{what}: {error.description}", code=error.err_code, status=error.code)
-
-
 async def connect(settings: NatsSettings, *, name: str, wait_s: float | None = None) -> Bus:
     """Return a connection. TransientError when no server answers within `wait_s` (default: the setting).
 
@@ -276,8 +253,3 @@ async def connect(settings: NatsSettings, *, name: str, wait_s: float | None = N
             await bus.close()
             raise
     return bus
-
-
-def now_s() -> float:
-    """Return seconds of the process's own clock, for heartbeats."""
-    return SYSTEM_CLOCK.monotonic()

@@ -1,4 +1,6 @@
-"""What the bus itself can say beside Transient and Permanent: a lost race, and a run that is no longer ours."""
+"""What the bus itself can say beside Transient and Permanent: a lost race, a lost run, and JetStream's own errors."""
+
+import msgspec
 
 from conveyor.contracts.errors import TransientError
 
@@ -18,3 +20,25 @@ class ApiError(TransientError):
         super().__init__(message)
         self.code = code
         self.status = status
+
+
+class _ErrorBody(msgspec.Struct):
+    code: int = 0
+    err_code: int = 0
+    description: str = ""
+
+
+class _Answer(msgspec.Struct):
+    error: _ErrorBody | None = None
+
+
+_answer = msgspec.json.Decoder(_Answer)
+
+
+def raise_for_error(body: bytes, what: str) -> None:
+    """Raise ApiError when this answer of JetStream holds an error."""
+    if b'"error"' not in body:
+        return
+    error = _answer.decode(body).error
+    if error is not None:
+        raise ApiError(f"{what}: {error.description}", code=error.err_code, status=error.code)

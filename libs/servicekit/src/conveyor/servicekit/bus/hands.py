@@ -10,10 +10,11 @@ from collections.abc import Callable, Coroutine
 from conveyor.contracts.errors import PermanentError, TransientError
 from conveyor.servicekit import logs
 from conveyor.servicekit.backoff import delay_after
-from conveyor.servicekit.bus.connection import Bus, now_s
+from conveyor.servicekit.bus.connection import Bus
 from conveyor.servicekit.bus.dead import bury
 from conveyor.servicekit.bus.delivery import Delivery, Handler, Lane
 from conveyor.servicekit.bus.errors import Leave
+from conveyor.servicekit.clock import SYSTEM_CLOCK
 
 RETRY_FIRST_S = 1.0
 RETRY_CAP_S = 60.0
@@ -118,20 +119,20 @@ class Hands:
 
     async def _next_in(self, lane: str, delivery: Delivery) -> None:
         seq, until_s = self._parked.get(lane, (0, 0.0))
-        if seq < delivery.seq and (wait_s := until_s - now_s()) > 0:
+        if seq < delivery.seq and (wait_s := until_s - SYSTEM_CLOCK.monotonic()) > 0:
             await self._refuse(delivery, wait_s + _BEHIND_S)
             self._release(delivery)
             return
         retry_s = await self._handle(delivery)
         if retry_s is not None:
-            self._park(lane, delivery.seq, now_s() + retry_s)
+            self._park(lane, delivery.seq, SYSTEM_CLOCK.monotonic() + retry_s)
         elif seq <= delivery.seq:
             self._parked.pop(lane, None)
 
     def _park(self, lane: str, seq: int, until_s: float) -> None:
         self._parked[lane] = (seq, until_s)
         if len(self._parked) > PARKED:  # what was tried again elsewhere never comes back to be taken out
-            now = now_s()
+            now = SYSTEM_CLOCK.monotonic()
             self._parked = {name: one for name, one in self._parked.items() if one[1] > now}
 
     async def _handle(self, delivery: Delivery) -> float | None:

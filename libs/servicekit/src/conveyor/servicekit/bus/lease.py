@@ -8,9 +8,9 @@ from msgspec import Struct
 
 from conveyor.contracts.errors import TransientError
 from conveyor.servicekit import logs
-from conveyor.servicekit.bus.connection import now_s
 from conveyor.servicekit.bus.errors import Conflict
 from conveyor.servicekit.bus.kv import Bucket
+from conveyor.servicekit.clock import SYSTEM_CLOCK
 from conveyor.servicekit.ending import ended
 
 RENEW_SHARE = 3
@@ -44,12 +44,12 @@ class Lease:
     @property
     def is_held(self) -> bool:
         """Whether it is surely ours still, by our own clock."""
-        return self._revision > 0 and now_s() < self._until_s
+        return self._revision > 0 and SYSTEM_CLOCK.monotonic() < self._until_s
 
     @property
     def remaining_s(self) -> float:
         """For how many seconds it is surely ours without a renewal; 0 when it is not."""
-        return max(self._until_s - now_s(), 0.0) if self._revision else 0.0
+        return max(self._until_s - SYSTEM_CLOCK.monotonic(), 0.0) if self._revision else 0.0
 
     @property
     def period_s(self) -> float:
@@ -58,7 +58,7 @@ class Lease:
 
     async def acquire(self) -> int | None:
         """Return the fencing token if the lease was free and is ours now; None when somebody else holds it."""
-        begun_s = now_s()
+        begun_s = SYSTEM_CLOCK.monotonic()
         try:
             revision = await self._bucket.create(self.name, self._value(0), ttl_s=self._ttl_s)
         except Conflict:
@@ -69,7 +69,7 @@ class Lease:
 
     async def renew(self) -> bool:
         """Prolong it; False when it is no longer ours. After a TransientError it still ends at its time."""
-        begun_s = now_s()
+        begun_s = SYSTEM_CLOCK.monotonic()
         try:
             self._revision = await self._bucket.update(
                 self.name, self._value(self._token), self._revision, ttl_s=self._ttl_s

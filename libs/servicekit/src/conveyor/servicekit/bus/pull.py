@@ -13,7 +13,8 @@ from nats.aio.subscription import Subscription
 
 from conveyor.contracts.errors import TransientError
 from conveyor.servicekit import logs
-from conveyor.servicekit.bus.connection import Bus, now_s
+from conveyor.servicekit.bus.connection import Bus
+from conveyor.servicekit.clock import SYSTEM_CLOCK
 
 EXPIRES_S = 30
 HEARTBEAT_S = 1
@@ -47,7 +48,7 @@ class Puller:
         self._subscription: Subscription | None = None
         self._is_broken = True
         self._pause_s = 0.0
-        self._heard_s = now_s()
+        self._heard_s = SYSTEM_CLOCK.monotonic()
         self._silent_ticks = 0
         self._wake = asyncio.Event()
 
@@ -114,13 +115,13 @@ class Puller:
     async def _pull(self) -> None:
         batch, self._wanted = self._wanted, 0
         if self._outstanding == 0:
-            self._heard_s, self._silent_ticks = now_s(), 0
+            self._heard_s, self._silent_ticks = SYSTEM_CLOCK.monotonic(), 0
         self._outstanding += batch
         body = f'{{"batch":{batch},"expires":{EXPIRES_S * _SECOND_NS},"idle_heartbeat":{HEARTBEAT_S * _SECOND_NS}}}'
         await self._bus.send(self._next, body.encode(), reply=self._inbox)
 
     async def _receive(self, message: Msg) -> None:
-        self._heard_s, self._silent_ticks = now_s(), 0
+        self._heard_s, self._silent_ticks = SYSTEM_CLOCK.monotonic(), 0
         headers = message.headers
         if message.reply or headers is None or "Status" not in headers:
             self._outstanding -= 1
@@ -140,7 +141,7 @@ class Puller:
         self.restart()
 
     def _feel_pulse(self) -> None:
-        if self._outstanding == 0 or not self._bus.is_connected or now_s() - self._heard_s < SILENCE_S:
+        if self._outstanding == 0 or not self._bus.is_connected or SYSTEM_CLOCK.monotonic() - self._heard_s < SILENCE_S:
             self._silent_ticks = 0
             return
         # A second look: after a pause of this process the heartbeats may wait unread in the socket.

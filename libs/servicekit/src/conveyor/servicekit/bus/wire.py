@@ -6,8 +6,8 @@ import msgspec
 from msgspec import Struct
 from nats.aio.msg import Msg
 
-from conveyor.servicekit.bus.connection import REQUEST_TIMEOUT_S, Bus, raise_for_error
-from conveyor.servicekit.bus.errors import ApiError, Conflict
+from conveyor.servicekit.bus.connection import REQUEST_TIMEOUT_S, Bus
+from conveyor.servicekit.bus.errors import ApiError, Conflict, raise_for_error
 
 EXPECTED_LAST = "Nats-Expected-Last-Subject-Sequence"
 MSG_ID = "Nats-Msg-Id"
