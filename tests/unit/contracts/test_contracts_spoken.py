@@ -4,6 +4,8 @@ import pytest
 
 from conveyor.contracts import spoken
 from conveyor.contracts.events import VerdictValue
+from conveyor.contracts.observed import TrackerState
+from conveyor.contracts.project import Project
 
 
 @pytest.mark.parametrize(
@@ -39,3 +41,19 @@ def test_a_comment_is_a_verdict_only_when_it_opens_with_one(
     comment: str, verdict: tuple[VerdictValue, str] | None
 ) -> None:
     assert spoken.verdict(comment) == verdict
+
+
+@pytest.mark.behaviour("SE-5")
+@pytest.mark.parametrize(
+    ("names", "starts"),
+    [
+        (("Backlog", "In Progress", "To Analyse"), "To Analyse"),
+        (("in progress", "Done"), "in progress"),
+        (("Backlog", "Done"), ""),
+        ((), ""),
+    ],
+)
+def test_a_task_starts_by_the_first_start_status_that_its_project_has(names: tuple[str, ...], starts: str) -> None:
+    project = Project(name="shop", tracker_project_id="p", identifier="SHOP", repository="acme/shop")
+    states = [TrackerState(state_id=name, name=name, group="started") for name in names]
+    assert spoken.start_state_id(project, states) == starts

@@ -120,6 +120,17 @@ async def test_a_task_taken_up_again_depends_on_what_its_relations_say_now(bench
     assert seen.depends_on == ("SHOP-7", "SHOP-2")
 
 
+@pytest.mark.behaviour("SE-5")
+async def test_a_late_start_does_not_take_another_status_for_the_start_status(bench: Bench) -> None:
+    """The project has To Analyse, so In Progress starts nothing there, whatever an old delivery told."""
+    started = IssueStarted(**bench.told(), issue_id=bench.task.issue_id, title="Tea")
+    cancelled = structs.replace(bench.task, stage=CANCELLED)
+    bench.plane.move_issue("SHOP-1", "In Progress")
+    assert await bench.look.at(cancelled, started) is None
+    bench.plane.move_issue("SHOP-1", "To Analyse")
+    assert await bench.look.at(cancelled, started) is not None
+
+
 @pytest.mark.behaviour("SE-10")
 async def test_a_request_for_changes_counts_while_it_is_the_reviewers_last_word(bench: Bench) -> None:
     review = bench.gitea.request_changes(REPO, bench.number, "Name it better.", by="ada")

@@ -27,6 +27,7 @@ from conveyor.contracts.events import (
 )
 from conveyor.contracts.observed import StateChange
 from conveyor.contracts.project import Project
+from conveyor.contracts.spoken import start_state_id
 from conveyor.contracts.task import CANCELLED, Task
 from conveyor.stage_engine.ports import Forge, Tracker
 from conveyor.stage_engine.projects import Projects
@@ -142,10 +143,10 @@ class Look:
         return move
 
     async def _states_behind(self, project: Project, event: IssueStarted | VerdictGiven) -> set[str]:
-        wanted = set(project.start_statuses) if isinstance(event, IssueStarted) else {event.verdict.value.capitalize()}
-        names = {name.casefold() for name in wanted}
         states = await self._tracker.states(project.tracker_project_id)
-        return {state.state_id for state in states if state.name.casefold() in names}
+        if isinstance(event, IssueStarted):
+            return {start_state_id(project, states)}
+        return {state.state_id for state in states if state.name.casefold() == event.verdict.value}
 
     async def _known(self, project: Project, event: Spoken) -> Spoken:
         """Give the acting person the role the tracker knows."""
