@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec import structs
 
 from conveyor.contracts.commands import (
     CancelRun,
@@ -166,7 +167,10 @@ def test_guests_the_bot_and_strangers_decide_nothing(story: Story, actor: Actor 
         story.start().run_succeeds().gate_asks()
     else:
         story.to("analysis", waiting=Waiting.PERSON)
-    assert getattr(story, verb)(actor=actor).last.ignored == "not one of the project's approvers"
+    named = ("role:member", "role:guest", "role:bot", "role:unknown", "gus", "bot", "who")
+    for approvers in (story.pipeline.approvers, named):
+        story.pipeline = structs.replace(story.pipeline, approvers=approvers)
+        assert getattr(story, verb)(actor=actor).last.ignored == "not one of the project's approvers"
 
 
 @pytest.mark.behaviour("SE-7")
