@@ -66,19 +66,47 @@ async def test_bodies_that_are_no_deliveries_are_refused_and_counted(house: Hous
     assert await house.events() == []
 
 
+async def answer_to(url: str, head: str, body: bytes = b"") -> bytes:
+    """What is answered to a request whose body is promised and not sent; all that comes until the connection ends."""
+    place = urlsplit(url)
+    reader, writer = await asyncio.open_connection(place.hostname, place.port)
+    writer.write(f"POST {head}\r\nHost: x\r\nContent-Length: 1000\r\n\r\n".encode() + body)
+    try:
+        async with asyncio.timeout(5):
+            answer = await reader.readuntil(b"\r\n\r\n")
+            length = int(answer.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+            return answer + await reader.readexactly(length)
+    finally:
+        writer.close()
+
+
+JSON = "Content-Type: application/json"
+
+
+@pytest.mark.behaviour("GW-1", "GW-2")
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (f"/webhook/plane HTTP/1.1\r\n{JSON}", 401),
+        (f"/webhook/plane HTTP/1.1\r\n{JSON}\r\nX-Plane-Signature: ", 401),
+        (f"/webhook/gitea HTTP/1.1\r\n{JSON}\r\nX-Hub-Signature-256: sha256=", 401),
+        ("/webhook/plane HTTP/1.1\r\nContent-Type: text/plain\r\nX-Plane-Signature: guess", 415),
+    ],
+)
+async def test_what_the_head_alone_forbids_is_refused_without_reading_further(
+    head: str, status: int, house: House
+) -> None:
+    assert (await answer_to(house.url, head)).startswith(b"HTTP/1.1 %d " % status)
+
+
 @pytest.mark.behaviour("GW-2")
 async def test_a_body_that_never_ends_is_not_waited_for(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who knows no secret could else hold as many connections and megabytes as he likes."""
     monkeypatch.setattr(webhooks, "BODY_WITHIN_S", 0.2)
-    place = urlsplit(house.url)
-    reader, writer = await asyncio.open_connection(place.hostname, place.port)
-    head = "POST /webhook/plane HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n"
-    writer.write(f"{head}X-Plane-Signature: guess\r\n\r\n{{".encode())
-    async with asyncio.timeout(5):
-        answer = await reader.read()  # ends with the connection
+    answer = await answer_to(house.url, f"/webhook/plane HTTP/1.1\r\n{JSON}\r\nX-Plane-Signature: guess", b"{")
     assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"connection: close" in answer
     assert b'"reason":"slow"' in answer
-    writer.close()
     assert 'reason="slow"' in await house.figures()
 
 
