@@ -5,6 +5,8 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
+from conveyor.contracts.errors import TransientError
+from conveyor.contracts.events import AnyEvent
 from conveyor.contracts.observed import (
     CiState,
     CiStatus,
@@ -16,7 +18,7 @@ from conveyor.contracts.observed import (
 from conveyor.contracts.project import Project
 from conveyor.contracts.task import Task
 from conveyor.reconciler.handlers import World
-from tests.unit.reconciler.worlds import LONG_AGO, NOW, STATES
+from tests.unit.reconciler.worlds import HOUR, LONG_AGO, NOW, STATES
 
 
 class Clock:
@@ -122,8 +124,45 @@ class Bus:
         self.noted[key] = value
 
 
+class Log(Bus):
+    """Stores events once, as the stream does; may lose its answers."""
+
+    def __init__(self, tasks: list[Task]) -> None:
+        super().__init__(tasks)
+        self.published: list[AnyEvent] = []
+        self.is_deaf = False
+
+    async def publish(self, event: AnyEvent) -> Any:
+        is_known = any(one.event_id == event.event_id for one in self.published)
+        self.published += [] if is_known else [event]
+        if self.is_deaf:
+            raise TransientError("no answer came")
+        return SimpleNamespace(duplicate=is_known)
+
+    async def history(self, _project: str, key: str) -> Any:
+        """Every event moved its task."""
+        return [
+            SimpleNamespace(record=SimpleNamespace(event=one, task=self.stored[-1].record.task))
+            for one in self.published
+            if one.key == key
+        ]
+
+
 async def nobody(text: str, key: str) -> None:
     raise AssertionError(f"{key}: {text}")
+
+
+def lost(number: int, state_id: str = "To Analyse", at: datetime = NOW - HOUR) -> TrackerIssue:
+    """An issue that was created in the start status an hour ago, of which nobody was told."""
+    return TrackerIssue(
+        issue_id=f"lost-{number}",
+        key=f"SHOP-{number}",
+        title="Sell tea",
+        state_id=state_id,
+        description="",
+        updated_at=at,
+        created_at=at,
+    )
 
 
 def world_of(project: Project, issues: list[TrackerIssue], bus: Bus, **others: Any) -> World:

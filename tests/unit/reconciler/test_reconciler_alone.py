@@ -9,40 +9,14 @@ from msgspec import structs
 
 from conveyor.contracts.commands import GateCause
 from conveyor.contracts.errors import PermanentError, TransientError
-from conveyor.contracts.events import AnyEvent, IssueClosed, IssueStarted, Nudged, Origin
+from conveyor.contracts.events import IssueClosed, IssueStarted, Nudged, Origin
 from conveyor.contracts.observed import LONG_AGO, TrackerIssue
 from conveyor.contracts.project import Project
-from conveyor.contracts.task import GateWatch, Task, Waiting
+from conveyor.contracts.task import GateWatch, Waiting
 from conveyor.reconciler.handlers import Reconciler
 from conveyor.reconciler.settings import ReconcilerSettings
-from tests.unit.reconciler.fakes import Bus, Clock, Tracker, world_of
-from tests.unit.reconciler.worlds import NOW, in_sync
-
-HOUR = timedelta(hours=1)
-
-
-class Log(Bus):
-    """Stores events once, as the stream does; may lose its answers."""
-
-    def __init__(self, tasks: list[Task]) -> None:
-        super().__init__(tasks)
-        self.published: list[AnyEvent] = []
-        self.is_deaf = False
-
-    async def publish(self, event: AnyEvent) -> Any:
-        is_known = any(one.event_id == event.event_id for one in self.published)
-        self.published += [] if is_known else [event]
-        if self.is_deaf:
-            raise TransientError("no answer came")
-        return SimpleNamespace(duplicate=is_known)
-
-    async def history(self, _project: str, key: str) -> Any:
-        """Every event moved its task."""
-        return [
-            SimpleNamespace(record=SimpleNamespace(event=one, task=self.stored[-1].record.task))
-            for one in self.published
-            if one.key == key
-        ]
+from tests.unit.reconciler.fakes import Clock, Log, Tracker, lost, world_of
+from tests.unit.reconciler.worlds import HOUR, NOW, in_sync
 
 
 class Brittle(Tracker):
@@ -56,19 +30,6 @@ class Brittle(Tracker):
         if error := self.broken.get(issue_id):
             raise error
         await super().last_move(project_id, issue_id)
-
-
-def lost(number: int, state_id: str = "To Analyse", at: datetime = NOW - HOUR) -> TrackerIssue:
-    """An issue that was created in the start status an hour ago, of which nobody was told."""
-    return TrackerIssue(
-        issue_id=f"lost-{number}",
-        key=f"SHOP-{number}",
-        title="Sell tea",
-        state_id=state_id,
-        description="",
-        updated_at=at,
-        created_at=at,
-    )
 
 
 @pytest.mark.behaviour("RC-6", "RC-9")

@@ -9,6 +9,7 @@ from conveyor.contracts.observed import TrackerIssue, TrackerState
 from conveyor.contracts.task import GateWatch, Task, Waiting
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 LONG_AGO = NOW - timedelta(days=2)
 STATES = tuple(
     TrackerState(state_id=name, name=name, group=group)
