@@ -121,3 +121,16 @@ async def test_a_command_that_cannot_be_read_is_buried_and_the_next_is_carried_o
     await buried(stage.house, eventually, 3)
     await stage.house.start(stage.house.issue())
     await stage.reaches("analysis", Waiting.PERSON)
+
+
+async def test_a_task_that_cannot_be_read_is_buried_with_what_comes_for_it_and_stops_no_other(
+    stage: Stage, eventually: Eventually
+) -> None:
+    """Written by a newer version, say. It must not be decided upon; its events can be replayed after an upgrade."""
+    await store(stage.house, "task.shop.SHOP-9", b'{"type":"TaskRecord","v":99}')
+    (relayed,) = await buried(stage.house, eventually, 1)
+    event = await stage.house.start(stage.house.issue())
+    await stage.house.publish(structs.replace(event, key="SHOP-9", event_id="for-the-unreadable"))
+    await stage.reaches("analysis", Waiting.PERSON)
+    errors = await buried(stage.house, eventually, 2)
+    assert all("TaskRecord has version 99" in error for error in (relayed, *errors))

@@ -73,6 +73,17 @@ async def test_a_task_that_ended_long_ago_is_forgotten_and_a_younger_one_stays(
     assert await retention.look() == 0
 
 
+async def test_a_task_that_cannot_be_read_keeps_no_other_from_being_forgotten(
+    bus: Bus, clock: Any, eventually: Callable[..., Awaitable[Any]]
+) -> None:
+    await _ended(bus, "SHOP-1", clock)
+    await _ended(bus, "SHOP-2", clock)
+    await bus.request("task.shop.SHOP-3", b"not a task")
+    await _deal_with_all(bus, eventually)
+    await clock.advance(timedelta(days=91).total_seconds())
+    assert await Retention(bus, clock, "engine-decide", keep_days=90).look() == 2
+
+
 async def test_an_event_nobody_has_dealt_with_is_not_forgotten(
     bus: Bus, clock: Any, eventually: Callable[..., Awaitable[Any]]
 ) -> None:
