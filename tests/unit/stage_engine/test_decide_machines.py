@@ -6,7 +6,7 @@ from msgspec import structs
 from conveyor.contracts.commands import ArmTimer, CheckHealth, EvaluateGate, Level, Merge, Notify, PostComment, StartRun
 from conveyor.contracts.events import GateState, PullRequestAction
 from conveyor.contracts.outcomes import OutcomeKind, OutcomeReason
-from conveyor.contracts.pipeline import Pipeline, Stage
+from conveyor.contracts.pipeline import Edge, Pipeline, Stage
 from conveyor.contracts.task import Waiting
 from tests.unit.stage_engine.story import FIRST, Story
 
@@ -271,6 +271,15 @@ def test_a_merged_task_is_never_rolled_back(story: Story) -> None:
     assert (story.where, story.task.status) == (("deploy", "person"), "blocked")
     story.reject()
     assert story.where == ("deploy", "person")
+
+
+@pytest.mark.behaviour("SE-11", "SE-16")
+def test_no_edge_leads_back_behind_the_merge() -> None:
+    *before, deploy = FIRST.stages
+    back = Edge(on="deploy_status", to="development", cap=3)
+    story = Story(structs.replace(FIRST, stages=(*before, structs.replace(deploy, edges=(*deploy.edges, back)))))
+    story.to("deploy").run_succeeds().gate_rejects("deploy_status", "the site is down")
+    assert (story.where, story.task.status) == (("deploy", "person"), "blocked")
 
 
 @pytest.mark.behaviour("SE-16")
