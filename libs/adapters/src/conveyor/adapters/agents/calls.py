@@ -47,7 +47,7 @@ def call_in(line: bytes) -> str:
     try:
         found = msgspec.json.decode(line, type=_Line)
         return _call(found)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return ""
 
 

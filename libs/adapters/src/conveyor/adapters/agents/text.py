@@ -9,8 +9,9 @@ from conveyor.contracts.outcomes import OutcomeReason, Usage
 
 TAIL_BYTES = 16 * 1024
 """How much of the end is looked at (RU-7)."""
-_TOKENS = re.compile(r"^Tokens: ([\d.]+)(k|M)? sent,.*?([\d.]+)(k|M)? received", re.IGNORECASE)
-_COST = re.compile(r"Cost: \$([\d.]+) message")
+_NUMBER = r"(\d{1,12}(?:\.\d{1,12})?)"
+_TOKENS = re.compile(rf"^Tokens: {_NUMBER}(k|M)? sent,.*? {_NUMBER}(k|M)? received", re.IGNORECASE)
+_COST = re.compile(rf"Cost: \${_NUMBER} message")
 _FACTORS = {"": 1, "k": 1_000, "m": 1_000_000}
 
 

@@ -35,6 +35,8 @@ _FATAL_LINE = re.compile(
     re.IGNORECASE,
 )
 _LAST_LINES = 4
+LONGEST_WAIT_S = 7 * 86_400.0
+"""No usage limit lasts longer; a longer wait is somebody's number, not a provider's."""
 _NAMED_WAIT = re.compile(
     r"retry[-_ ]?(?:after|delay)(?P<ms>[-_ ]?ms)?[\"']?\s*[:=]\s*[\"']?(?P<number>\d+(?:\.\d+)?)", re.IGNORECASE
 )
@@ -76,7 +78,7 @@ def wait_s(text: str) -> float | None:
     """Return the last wait in seconds that a text asks for: as a header, in JSON or in prose; None for none."""
     found = [(match.start(), _named(match)) for match in _NAMED_WAIT.finditer(text)]
     found += [(match.start(), seconds) for match in _PROSE.finditer(text) if (seconds := _span(match["span"]))]
-    return max(found)[1] if found else None
+    return min(max(found)[1], LONGEST_WAIT_S) if found else None
 
 
 def _named(match: re.Match[str]) -> float:
