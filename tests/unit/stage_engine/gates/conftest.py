@@ -55,6 +55,10 @@ class Bench:
 
     async def check(self, name: str, sha: str = "", **fields: Any) -> CheckResult:
         """Look with one check at a commit, the head of the branch unless given."""
+        return await REGISTRY[name](self.context(name, sha=sha, **fields))
+
+    def context(self, *checks: str, sha: str = "", **fields: Any) -> Context:
+        """What a gate of these checks may look at."""
         command = EvaluateGate(
             command_id="shop-SHOP-1-3-0",
             project="shop",
@@ -63,7 +67,7 @@ class Bench:
             trace_id="t",
             issued_at=datetime(2026, 1, 5, tzinfo=UTC),
             stage="s",
-            checks=(name,),
+            checks=checks,
             cause=GateCause.AGENT,
             sha=sha,
             branch=BRANCH,
@@ -73,7 +77,7 @@ class Bench:
         )
         ground = Ground(self.forge, self.prober, SYSTEM_CLOCK, self.patience_s)
         at = sha or self.gitea.branch_sha(REPO, BRANCH) or ""
-        return await REGISTRY[name](Context(command=command, project=self.project, sha=at, ground=ground))
+        return Context(command=command, project=self.project, sha=at, ground=ground)
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import pytest
 
 from conveyor.contracts.events import GateState
 from conveyor.contracts.pipeline_check import CHECKS
-from conveyor.stage_engine.gates.registry import REGISTRY
+from conveyor.simulator.gitea.reviews import dismiss_review
+from conveyor.stage_engine.gates.registry import REGISTRY, evaluate
 
 Bench = Any
 REPO, BRANCH = "acme/shop", "feature/SHOP-1-tea"
@@ -62,6 +63,30 @@ async def test_without_ci_the_gate_passes_and_says_so(bench: Bench) -> None:
     bench.configure(ci=False)
     found = await bench.check("ci_green")
     assert (found.state, found.reason) == (GateState.PASSED, "no CI is configured for this project")
+
+
+@pytest.mark.behaviour("SE-8")
+async def test_a_dismissed_review_counts_for_nothing(bench: Bench) -> None:
+    await bench.push(d01_analysis="# Tea")
+    number = (await bench.gitea.open_pull(REPO, BRANCH)).number
+    bench.gitea.approve_review(REPO, number, by="ada")
+    asked = bench.gitea.request_changes(REPO, number, "Name it better.", by="bob")
+    dismiss_review(bench.gitea.pull(REPO, number), asked.id)
+    assert (await bench.check("review_approved", pull_request=number)).state is GateState.PASSED
+    for review in bench.gitea.pull(REPO, number).reviews:
+        dismiss_review(bench.gitea.pull(REPO, number), review.id)
+    assert (await bench.check("review_approved", pull_request=number)).state is GateState.PENDING
+
+
+@pytest.mark.behaviour("SE-8")
+async def test_a_gate_looks_in_its_order_up_to_the_first_check_that_does_not_pass(bench: Bench) -> None:
+    bench.configure(ci=False, health_url="https://shop.example")
+    bench.prober.is_well = False
+    looked = await evaluate(bench.context("ci_green", "healthy", "review_approved"))
+    assert [(found.check, found.state) for found in looked] == [
+        ("ci_green", GateState.PASSED),
+        ("healthy", GateState.REJECTED),
+    ]
 
 
 async def test_a_persons_review_counts_at_exactly_this_commit(bench: Bench) -> None:
