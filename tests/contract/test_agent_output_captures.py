@@ -80,7 +80,9 @@ def test_after_a_result_the_run_may_go_on() -> None:
     results = [number for number, line in enumerate(lines) if b'"type":"result"' in line]
     assert [fed("claude-bg-short", lines=number + 1).has_result for number in results] == [True, True]
     resumed = next(n for n, line in enumerate(lines) if n > results[0] and b'"type":"assistant"' in line)
-    assert not fed("claude-bg-short", lines=resumed + 1).has_result
+    went_on = fed("claude-bg-short", lines=resumed + 1)
+    assert not went_on.has_result
+    assert went_on.result().ok is None, "a turn that is cut off is no success, whatever the one before it said"
 
 
 def test_a_resumed_session_counts_this_run_alone() -> None:

@@ -37,6 +37,21 @@ async def test_cancel_stops_a_run_and_pushes_nothing(rig: Rig, eventually: Event
 
 
 @pytest.mark.behaviour("RU-11")
+async def test_cancel_ends_also_a_run_whose_work_waits_for_the_forge(rig: Rig, eventually: Eventually) -> None:
+    """The agent has ended, the forge does not answer, and the way home would be tried for a minute."""
+    rig.gitea.forge.rest_faults.order("POST /api/v1/repos/acme/shop/pulls", 503, count=100)
+    async with running(rig.settings(rig.agent())):
+        command = await rig.order()
+        await eventually(lambda: rig.gitea.branch_sha(REPO, BRANCH))
+        began = asyncio.get_running_loop().time()
+        await ask(rig.bus, subjects.run_control(command.run_id), b"cancel")
+        outcome = await rig.outcome(command, eventually)
+        assert asyncio.get_running_loop().time() - began < 2
+    assert (outcome.kind, outcome.reason) == (OutcomeKind.CANCELLED, OutcomeReason.CANCELLED_BY_ENGINE)
+    assert outcome.usage.cost_usd, "what it cost is told all the same"
+
+
+@pytest.mark.behaviour("RU-11")
 async def test_shutdown_stops_what_does_not_finish_in_time_and_says_so(rig: Rig, eventually: Eventually) -> None:
     async with running(rig.settings(rig.agent({"developer": ["hang"]}))):
         command = await rig.order()

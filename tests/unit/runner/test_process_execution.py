@@ -153,6 +153,35 @@ async def test_cancel_does_not_wait_for_a_slow_time_out(tmp_path: Path) -> None:
         await running
 
 
+@pytest.mark.behaviour("RU-11")
+@pytest.mark.parametrize("first", [Stop.BUDGET, Stop.LIMIT, Stop.HOPELESS])
+async def test_a_cancel_hurries_a_stop_that_was_asked_for_before(tmp_path: Path, first: Stop) -> None:
+    """The budget is spent, the agent takes its time to leave, and nobody wants its work any more."""
+    code = "import signal,time\nfor s in (2,15): signal.signal(s, signal.SIG_IGN)\nprint('up'); time.sleep(60)"
+    listener, switch = Listener(), StopSwitch()
+    running = asyncio.create_task(
+        run(spec(tmp_path, code, ladder=Ladder(gentle_wait_s=30, term_wait_s=30)), listener, switch)
+    )
+    async with asyncio.timeout(10):
+        await listener.first_output.wait()
+    switch.stop(first, "its own why")
+    await asyncio.sleep(0.2)  # waits: for the first step of the ladder
+    began = time.monotonic()
+    switch.stop(Stop.CANCELLED)
+    await running
+    assert time.monotonic() - began < 2
+    assert switch.reason is Stop.CANCELLED
+
+
+async def test_a_shutdown_hurries_a_stop_but_its_reason_stays() -> None:
+    switch = StopSwitch()
+    switch.stop(Stop.BUDGET, "spent")
+    switch.stop(Stop.SHUTDOWN)
+    assert (switch.reason, switch.why) == (Stop.BUDGET, "spent")
+    assert switch.hurried.is_set()
+    assert not switch.called_off.is_set()
+
+
 async def test_stop_asked_before_the_start_still_stops(tmp_path: Path) -> None:
     switch = StopSwitch()
     switch.stop(Stop.CANCELLED)

@@ -19,9 +19,10 @@ from conveyor.runner.caps import Caps
 from conveyor.runner.claims import Claim, Claims
 from conveyor.runner.core.agent import Agent
 from conveyor.runner.live import LiveRuns
-from conveyor.runner.one_run import carry_out, remove_scratch, scratch_of
+from conveyor.runner.one_run import carry_out
 from conveyor.runner.preflight import Preflight
 from conveyor.runner.process import Stop, StopSwitch, sweep
+from conveyor.runner.scratch import remove_scratch, scratch_of
 from conveyor.servicekit import logs
 from conveyor.servicekit.backoff import delays
 from conveyor.servicekit.bus import Bus, Delivery, EventLog, Leave, TaskStore, control
@@ -123,8 +124,8 @@ class RunHandler:
         """Clear up what an earlier life of this runner left: kill its processes, report what it still owes."""
         for claim, outcome in self._desk.live.left():
             run_id = claim.record.run_id
-            killed = await asyncio.to_thread(sweep, run_id, str(scratch_of(self._means, run_id)))
-            await asyncio.to_thread(remove_scratch, self._means, run_id)
+            killed = await asyncio.to_thread(sweep, run_id, str(scratch_of(self._means.root, run_id)))
+            await asyncio.to_thread(remove_scratch, self._means.root, run_id)
             _log.info("run of an earlier life", run_id=run_id, killed=killed, owed=outcome is not None)
             await self._settle(claim, outcome or _lost(claim))
             self._desk.live.forget(run_id)

@@ -105,8 +105,11 @@ class ClaudeStreamJson:
         return self._tells_session
 
     def result(self) -> AgentReport:
-        """Return what is known: by the last result, or, when there is none, by what the provider said last."""
-        last = self._result
+        """Return what is known: by the last result, or by what the provider said last.
+
+        A result that the agent went on from is none: a later turn may have been cut off.
+        """
+        last = None if self._goes_on else self._result
         ok = None if last is None else not last.is_error
         reason = OutcomeReason.FINISHED if ok else self._trouble(last)
         is_transient = reason in PASSING

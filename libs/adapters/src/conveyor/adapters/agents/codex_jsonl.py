@@ -2,9 +2,9 @@
 
 import re
 
-import msgspec
 from msgspec import Struct
 
+from conveyor.adapters.agents.json_lines import JsonLines
 from conveyor.adapters.agents.report import ERROR_CHARS, SUMMARY_CHARS, AgentReport
 from conveyor.adapters.agents.troubles import HOPELESS, PASSING, kind_of, of_status, wait_s
 from conveyor.contracts.outcomes import OutcomeReason, Usage
@@ -52,7 +52,7 @@ class CodexJsonl:
 
     def __init__(self) -> None:
         self._session_id = ""
-        self._bad_lines = 0
+        self._lines = JsonLines(_Line)
         self._ok: bool | None = None
         self._tokens = _Tokens()
         self._said = ""
@@ -60,12 +60,9 @@ class CodexJsonl:
 
     def feed(self, line: bytes) -> None:
         """Take one line; what cannot be read is counted and skipped, unknown types are fine."""
-        if not line.strip():
-            return
-        try:
-            self._take(msgspec.json.decode(line, type=_Line))
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            self._bad_lines += 1
+        found = self._lines.read(line)
+        if found is not None:
+            self._take(found)
 
     def _take(self, line: _Line) -> None:
         match line.type:
@@ -109,7 +106,7 @@ class CodexJsonl:
             session_id=self._session_id,
             summary=self._said[:SUMMARY_CHARS] if self._ok else "",
             error="" if self._ok else self._trouble[:ERROR_CHARS],
-            bad_lines=self._bad_lines,
+            bad_lines=self._lines.bad,
         )
 
     def _status(self) -> int | None:

@@ -1,8 +1,8 @@
 """Gemini's `--output-format stream-json`: result, tokens and session, line by line; its retries stand on stderr."""
 
-import msgspec
 from msgspec import Struct
 
+from conveyor.adapters.agents.json_lines import JsonLines
 from conveyor.adapters.agents.report import ERROR_CHARS, SUMMARY_CHARS, AgentReport
 from conveyor.adapters.agents.troubles import PASSING, kind_of, wait_s
 from conveyor.contracts.outcomes import OutcomeReason, Usage
@@ -47,7 +47,7 @@ class GeminiStreamJson:
 
     def __init__(self) -> None:
         self._session_id = ""
-        self._bad_lines = 0
+        self._lines = JsonLines(_Line)
         self._ok: bool | None = None
         self._stats = _Stats()
         self._said = ""
@@ -56,12 +56,9 @@ class GeminiStreamJson:
 
     def feed(self, line: bytes) -> None:
         """Take one line; what cannot be read is counted and skipped, unknown types are fine."""
-        if not line.strip():
-            return
-        try:
-            self._take(msgspec.json.decode(line, type=_Line))
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            self._bad_lines += 1
+        found = self._lines.read(line)
+        if found is not None:
+            self._take(found)
 
     def _take(self, line: _Line) -> None:
         self._session_id = line.session_id or self._session_id
@@ -110,7 +107,7 @@ class GeminiStreamJson:
             session_id=self._session_id,
             summary=self._said if self._ok else "",
             error="" if self._ok else self._trouble[:ERROR_CHARS],
-            bad_lines=self._bad_lines,
+            bad_lines=self._lines.bad,
         )
 
     def _reason(self) -> OutcomeReason | None:

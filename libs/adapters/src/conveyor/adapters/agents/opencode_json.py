@@ -3,9 +3,9 @@
 There is no final event: a step that stopped by itself is the end unless another begins.
 """
 
-import msgspec
 from msgspec import Struct
 
+from conveyor.adapters.agents.json_lines import JsonLines
 from conveyor.adapters.agents.report import ERROR_CHARS, SUMMARY_CHARS, AgentReport
 from conveyor.adapters.agents.troubles import PASSING, kind_of, of_status, wait_s
 from conveyor.contracts.outcomes import OutcomeReason, Usage
@@ -75,7 +75,7 @@ class OpencodeJson:
 
     def __init__(self) -> None:
         self._session_id = ""
-        self._bad_lines = 0
+        self._lines = JsonLines(_Line)
         self._ended = ""
         self._failure: _Failure | None = None
         self._usage = Usage()
@@ -84,12 +84,9 @@ class OpencodeJson:
 
     def feed(self, line: bytes) -> None:
         """Take one line; what cannot be read is counted and skipped, unknown types are fine."""
-        if not line.strip():
-            return
-        try:
-            self._take(msgspec.json.decode(line, type=_Line))
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            self._bad_lines += 1
+        found = self._lines.read(line)
+        if found is not None:
+            self._take(found)
 
     def _take(self, line: _Line) -> None:
         self._session_id = line.sessionID or self._session_id
@@ -151,7 +148,7 @@ class OpencodeJson:
             session_id=self._session_id,
             summary=self._said if ok else "",
             error="" if ok else words[:ERROR_CHARS],
-            bad_lines=self._bad_lines,
+            bad_lines=self._lines.bad,
         )
 
     def _words(self) -> str:

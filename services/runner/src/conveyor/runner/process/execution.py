@@ -147,8 +147,7 @@ class _Execution:
     async def _gone_within(self, timeout_s: float) -> bool:
         """Whether the process ends in time; a cancel that comes meanwhile leaves it no more than a cancel's time."""
         deadline = self._loop.time() + timeout_s
-        if self._switch.reason is None:
-            await self._wait_any(timeout_s, self._exited, self._switch.asked)
+        await self._wait_any(timeout_s, self._exited, self._switch.hurried)
         if not self._exited.is_set():
             left_s = min(deadline - self._loop.time(), AT_ONCE.term_wait_s)
             await self._wait_any(left_s, self._exited)

@@ -31,19 +31,27 @@ class Stop(StrEnum):
 
 
 class StopSwitch:
-    """Asks a process to stop, from outside; the first reason stays, also when set before the process starts."""
+    """Asks a process to stop, from outside, also before it starts. The first reason stays, but a cancel outranks it."""
 
     def __init__(self) -> None:
         self.asked = asyncio.Event()
+        self.hurried = asyncio.Event()
+        """Set when there is no time for a slow farewell: on a cancel and on a shutdown."""
+        self.called_off = asyncio.Event()
+        """Set on a cancel: nothing of the run is wanted any more."""
         self.reason: Stop | None = None
         self.why = ""
         """A sentence about the reason, where it needs one."""
 
     def stop(self, reason: Stop, why: str = "") -> None:
-        """Ask for the stop; asking again changes nothing."""
-        if self.reason is None:
+        """Ask for the stop; asking again only makes it more urgent."""
+        if self.reason is None or reason is Stop.CANCELLED:
             self.reason, self.why = reason, why
-            self.asked.set()
+        self.asked.set()
+        if reason in (Stop.CANCELLED, Stop.SHUTDOWN):
+            self.hurried.set()
+        if reason is Stop.CANCELLED:
+            self.called_off.set()
 
 
 class Ladder(Struct, frozen=True, kw_only=True):

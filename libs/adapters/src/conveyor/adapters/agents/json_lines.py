@@ -1,0 +1,26 @@
+"""Output of one JSON value a line, read as far as it can be: what three of the command lines print."""
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+class JsonLines(Generic[T]):
+    """Reads lines as one shape; unknown keys are fine."""
+
+    def __init__(self, shape: type[T]) -> None:
+        self._decoder = msgspec.json.Decoder(shape)
+        self.bad = 0
+        """How many lines could not be read."""
+
+    def read(self, line: bytes) -> T | None:
+        """Return what a line tells; None for an empty one, and for one that cannot be read, which is counted."""
+        if not line.strip():
+            return None
+        try:
+            return self._decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self.bad += 1
+            return None
