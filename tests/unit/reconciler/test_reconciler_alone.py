@@ -9,13 +9,13 @@ from msgspec import structs
 
 from conveyor.contracts.commands import GateCause
 from conveyor.contracts.errors import PermanentError, TransientError
-from conveyor.contracts.events import IssueClosed, IssueStarted, Nudged, Origin
+from conveyor.contracts.events import BranchPushed, IssueClosed, IssueStarted, Nudged, Origin
 from conveyor.contracts.observed import LONG_AGO, TrackerIssue
 from conveyor.contracts.project import Project
 from conveyor.contracts.task import GateWatch, Waiting
 from conveyor.reconciler.handlers import Reconciler
 from conveyor.reconciler.settings import ReconcilerSettings
-from tests.unit.reconciler.fakes import Clock, Log, Tracker, lost, world_of
+from tests.unit.reconciler.fakes import Clock, Forge, Log, Tracker, lost, world_of
 from tests.unit.reconciler.worlds import HOUR, NOW, in_sync
 
 
@@ -171,3 +171,24 @@ async def test_an_end_that_nobody_is_said_to_have_made_ends_the_task(project: Pr
     (event,) = log.published
     assert isinstance(event, IssueClosed)
     assert (event.at, event.actor, report.repaired) == (NOW - HOUR, None, 1)
+
+
+@pytest.mark.behaviour("RC-3")
+async def test_a_branch_that_went_back_and_forth_is_told_of_though_the_log_knows_that_move(project: Project) -> None:
+    """It went from one commit to another, back, and there again: the second time has the name of the first."""
+    tasks, issues = in_sync(5)
+    task, issue = tasks[4], issues[4]
+
+    class Moved(Forge):
+        async def branch_sha(self, _repo: str, _branch: str) -> str:
+            return "bbb"
+
+    log = Log([task])
+    world = world_of(project, [issue], log, forge=Moved())
+    dry = await Reconciler(world, ReconcilerSettings(), is_dry=True).run_pass()
+    log.published = [structs.replace(dry.found[0], origin=Origin.WEBHOOK)]
+    reports = [await Reconciler(world, ReconcilerSettings()).run_pass() for _ in range(2)]
+    assert [report.repaired for report in reports] == [1, 0]
+    first, again = log.published
+    assert isinstance(again, BranchPushed)
+    assert (again.sha, again.event_id != first.event_id) == ("bbb", True)

@@ -14,11 +14,11 @@ from conveyor.contracts.errors import TransientError
 from conveyor.contracts.observed import TrackerIssue
 from conveyor.contracts.project import Project
 from conveyor.contracts.task import Task
-from conveyor.reconciler.app import Sweeps
 from conveyor.reconciler.core.losses import Account
 from conveyor.reconciler.core.orphans import leftovers
 from conveyor.reconciler.figures import Figures
 from conveyor.reconciler.handlers import Reconciler
+from conveyor.reconciler.leading import Sweeps
 from conveyor.reconciler.patience import PatientLimiter
 from conveyor.reconciler.report import Report
 from conveyor.reconciler.settings import ReconcilerSettings

@@ -1,13 +1,11 @@
 """Puts the reconciler together: the only file here that knows which tracker and forge there are."""
 
-import asyncio
 import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
 
 from msgspec import Struct
 from starlette.applications import Starlette
@@ -18,11 +16,12 @@ from conveyor.adapters.telegram import Telegram
 from conveyor.adapters.webhook_out import WebhookOut
 from conveyor.contracts import subjects
 from conveyor.contracts.codec import decode_event
-from conveyor.contracts.errors import ConveyorError, MessageError, SettingsError
+from conveyor.contracts.errors import MessageError, SettingsError
 from conveyor.contracts.events import AnyEvent
 from conveyor.contracts.streams import EVENTS, LEASES, RECONCILER, RUNNERS
 from conveyor.reconciler.figures import Figures
 from conveyor.reconciler.handlers import Reconciler, Report, World
+from conveyor.reconciler.leading import Sweeps
 from conveyor.reconciler.patience import Limiter, PatientLimiter
 from conveyor.reconciler.ports import Messenger
 from conveyor.reconciler.queue_page import queue_page
@@ -196,48 +195,6 @@ async def run(service: Service, settings: ReconcilerSettings, bus: Bus, world: W
     sweeps = Sweeps(lambda: Reconciler(world, settings), Figures(metrics), settings.interval_s, service.stopping)
     lease = Lease(Bucket(bus, LEASES), LEASE, uuid.uuid4().hex, settings.lease_s)
     service.spawn("sweeps", leader(lease, sweeps.lead, stopping=service.stopping))
-
-
-class Passes(Protocol):
-    """Who makes passes, and remembers between them what need not be looked at twice."""
-
-    async def run_pass(self) -> Report:
-        """Look at every project once; ConveyorError when not even that could be begun."""
-
-
-class Sweeps:
-    """One pass after the other, for as long as this process leads."""
-
-    def __init__(
-        self, begin: Callable[[], Passes], figures: Figures, interval_s: float, stopping: asyncio.Event
-    ) -> None:
-        self._begin = begin
-        self._figures = figures
-        self._interval_s = interval_s
-        self._stopping = stopping
-
-    async def lead(self, _token: int) -> None:
-        """Make passes until told to stop; one that fails as a whole is tried again after the interval.
-
-        Each time anew: what was known when this process led before, another may have changed since.
-        """
-        passes = self._begin()
-        try:
-            while not self._stopping.is_set():
-                try:
-                    self._figures.count(await passes.run_pass())
-                except ConveyorError as error:
-                    logs.get("reconciler").warning("pass failed", reason=str(error))
-                await self._pause()
-        finally:
-            self._figures.forget()
-
-    async def _pause(self) -> None:
-        try:
-            async with asyncio.timeout(self._interval_s):
-                await self._stopping.wait()
-        except TimeoutError:
-            return
 
 
 def tell(report: Report) -> None:

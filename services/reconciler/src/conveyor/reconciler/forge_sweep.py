@@ -6,7 +6,14 @@ from conveyor.contracts.errors import ConveyorError
 from conveyor.contracts.observed import CiState, CiStatus
 from conveyor.contracts.project import Project
 from conveyor.contracts.task import Task
-from conveyor.reconciler.core.forge import ForgeView, Questions, is_abandoned, missed_on_forge, questions
+from conveyor.reconciler.core.forge import (
+    ForgeView,
+    Questions,
+    is_abandoned,
+    missed_on_forge,
+    pushed_again,
+    questions,
+)
 from conveyor.reconciler.core.orphans import leftovers
 from conveyor.reconciler.core.stall import GUARDED, Guard, guarded, may_stall, nudge, stalled
 from conveyor.reconciler.report import Report
@@ -46,7 +53,8 @@ class ForgeSweep(Sweep):
         view = await self._view(project, task, asked)
         missed = missed_on_forge(view)
         for event in missed:
-            await self.publish(event, report)
+            if not await self.publish(event, report) and (again := pushed_again(event, task)) and not self.is_dry:
+                await self.publish(again, report)
         if stalls and not missed:
             await self._nudge(view, report)
 

@@ -7,6 +7,9 @@ from conveyor.contracts import facts_ids
 from conveyor.contracts.events import Origin
 from conveyor.reconciler.core.look import Pass
 
+ENGINE = "engine"
+"""The source of what our own machinery lost: no webhook would have told it."""
+
 
 def carried(view: Pass, key: str, name: str, at: datetime) -> dict[str, Any]:
     """Return the fields of a fact that the tracker showed; `name` is its id, `at` the tracker's time of it."""

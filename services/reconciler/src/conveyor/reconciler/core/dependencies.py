@@ -8,8 +8,7 @@ from conveyor.contracts.circles import circle_of
 from conveyor.contracts.events import DependencyChanged
 from conveyor.contracts.ids import digest
 from conveyor.contracts.task import Task, Waiting
-from conveyor.reconciler.core.carried import republished
-from conveyor.reconciler.core.stall import ENGINE
+from conveyor.reconciler.core.carried import ENGINE, republished
 
 
 def released(

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from conveyor.contracts import facts_ids
 from conveyor.contracts.events import (
@@ -17,10 +17,11 @@ from conveyor.contracts.events import (
     ReviewSubmitted,
     ReviewValue,
 )
+from conveyor.contracts.ids import digest
 from conveyor.contracts.observed import CiState, CiStatus, PullRequest, Review
 from conveyor.contracts.project import Project
 from conveyor.contracts.task import Task, Waiting
-from conveyor.reconciler.core.carried import republished
+from conveyor.reconciler.core.carried import ENGINE, republished
 
 CI_CHECK = "ci_green"
 REVIEW_CHECK = "review_approved"
@@ -148,6 +149,16 @@ def _push(view: ForgeView) -> BranchPushed | None:
         return None
     name = facts_ids.branch_pushed(view.project.repository, task.branch, task.head, view.head)
     return BranchPushed(branch=task.branch, sha=view.head, before=task.head, **_carried(view, name))
+
+
+def pushed_again(event: AnyEvent, task: Task) -> BranchPushed | None:
+    """Return a push under another name, for when the log knows its own; nothing for other events.
+
+    A branch that goes back and forth makes the same move twice, and the log refuses the second.
+    """
+    if not isinstance(event, BranchPushed):
+        return None
+    return structs.replace(event, event_id=digest("again", event.event_id, str(task.revision)), source=ENGINE)
 
 
 def latest_reviews(view: ForgeView) -> dict[str, Review]:

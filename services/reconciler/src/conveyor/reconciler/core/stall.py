@@ -9,12 +9,10 @@ from conveyor.contracts.events import GateState, Nudged
 from conveyor.contracts.ids import digest
 from conveyor.contracts.observed import TrackerIssue, TrackerState
 from conveyor.contracts.task import GateWatch, Task, Waiting
-from conveyor.reconciler.core.carried import republished
+from conveyor.reconciler.core.carried import ENGINE, republished
 from conveyor.reconciler.core.forge import ForgeView, latest_reviews
 from conveyor.reconciler.core.look import TERMINAL_GROUPS
 
-ENGINE = "engine"
-"""The source of what our own machinery lost: no webhook would have told it."""
 ANALYSIS = "analysis"
 GUARDED = ("blocked", "needs_input", "awaiting_deploy", "deploying", "monitoring")
 """Statuses in which an issue waits for a person or for time, where the project has them as its own."""
