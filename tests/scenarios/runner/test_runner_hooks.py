@@ -54,7 +54,7 @@ async def test_hooks_run_around_the_agent_and_creation_is_once(
 async def test_a_hook_that_fails_before_the_agent_fails_the_run(
     rig: Rig, eventually: Eventually, name: str, script: str, said: str
 ) -> None:
-    hooks = HookSettings(timeout_s=0.5, **{name: ("/bin/sh", "-c", script)})
+    hooks = HookSettings(timeout_s=0.5 if "sleep" in script else 15, **{name: ("/bin/sh", "-c", script)})
     async with running(rig.settings(rig.agent(), hooks=hooks)):
         for _ in range(2 if name == "after_create" else 1):
             outcome = await rig.outcome(await rig.order(), eventually)
