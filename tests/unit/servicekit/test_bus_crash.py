@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from conveyor.contracts.errors import TransientError
+from conveyor.contracts.errors import PermanentError, TransientError
 from conveyor.servicekit.bus import (
     Bus,
     ConsumerSpec,
@@ -19,6 +19,7 @@ from conveyor.servicekit.bus import (
     Start,
     TaskStore,
     connect,
+    connection,
     consume,
     follow,
     provision,
@@ -144,6 +145,39 @@ async def test_requests_in_flight_fail_when_the_connection_breaks_not_at_their_t
     await own_nats.start()
     assert b"memory" in await waiting  # a request made meanwhile waits for the connection and goes out then
     await bus.close()
+
+
+async def test_a_service_ends_when_its_connection_will_never_come_back(
+    own_nats: NatsProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library's task that reconnects dies of what it does not expect; a service would wait for it for ever."""
+    monkeypatch.setattr(connection, "WATCH_S", 0.05)
+    bus = await connect(NatsSettings(url=own_nats.url), name="test")
+    watching = asyncio.create_task(bus.watch(asyncio.Event()))
+
+    async def surprise() -> None:
+        raise RuntimeError("the transport is closed")
+
+    monkeypatch.setattr(bus.client, "_select_next_server", surprise)
+    await own_nats.kill()
+    with pytest.raises(PermanentError, match="will not come back"):
+        async with asyncio.timeout(10):
+            await watching
+    reconnecting = bus.client._reconnection_task
+    assert reconnecting is not None
+    assert isinstance(reconnecting.exception(), RuntimeError)
+    await bus.close()
+
+
+async def test_a_service_ends_when_it_could_never_connect(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "WATCH_S", 0.05)
+    bus = await connect(NatsSettings(url="nats://[half-an-address"), name="test", wait_s=0)
+    with pytest.raises(PermanentError, match="cannot connect to NATS"):
+        async with asyncio.timeout(10):
+            await bus.watch(asyncio.Event())
+    await bus.close()
+    with pytest.raises(PermanentError, match="cannot connect to NATS"):
+        await connect(NatsSettings(url="nats://[half-an-address"), name="test")
 
 
 async def test_a_service_may_start_before_its_server(tmp_path: Path, eventually: Make) -> None:

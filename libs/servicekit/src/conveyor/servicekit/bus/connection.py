@@ -19,11 +19,13 @@ from conveyor.contracts.errors import PermanentError, TransientError
 from conveyor.servicekit import logs
 from conveyor.servicekit.bus.client import QuickClient
 from conveyor.servicekit.bus.errors import raise_for_error
+from conveyor.servicekit.ending import ended
 from conveyor.servicekit.sections import NatsSettings
 
 REQUEST_TIMEOUT_S = 5.0
 PING_INTERVAL_S = 5
 RECONNECT_WAIT_S = 0.25
+WATCH_S = 2.0
 NO_RESPONDERS = "503"
 _log = logs.get("bus")
 Receive = Callable[[Msg], Awaitable[None]]
@@ -71,14 +73,29 @@ class Bus:
             raise TransientError(f"not connected to NATS at {self.settings.url} after {timeout_s:g} s") from error
 
     async def watch(self, stopping: asyncio.Event) -> None:
-        """Run as a task of the service: return when it stops; PermanentError if the connection is closed for good."""
+        """Run as a task of the service: return when it stops; PermanentError if there will never be a connection."""
         gone = asyncio.ensure_future(self._gone.wait())
         stop = asyncio.ensure_future(stopping.wait())
-        await asyncio.wait({gone, stop}, return_when=asyncio.FIRST_COMPLETED)
-        gone.cancel()
-        stop.cancel()
-        if self._gone.is_set() and not stopping.is_set():
-            raise PermanentError(f"NATS closed the connection for good: {self.client.last_error}")
+        try:
+            while not (gone.done() or stop.done() or self._has_given_up()):
+                await asyncio.wait({gone, stop}, timeout=WATCH_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await ended(gone, stop)
+        if stopping.is_set():
+            return
+        if self._opening is not None and self._opening.done():
+            self._opening.result()
+        raise PermanentError(f"the connection to NATS will not come back: {self.client.last_error}")
+
+    def _has_given_up(self) -> bool:
+        """Whether connecting failed, or the library's task that reconnects died of an error it did not expect.
+
+        It tells nobody, and nobody would connect again, for ever.
+        """
+        opening, again = self._opening, self.client._reconnection_task  # noqa: SLF001 - the only place that shows it
+        if opening is not None and opening.done() and opening.exception() is not None:
+            return True
+        return self.client.is_reconnecting and again is not None and again.done()
 
     def on_reconnect(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` whenever the connection is back; returns what ends that."""
@@ -154,7 +171,8 @@ class Bus:
         if self.client.is_connected:
             with contextlib.suppress(nats.errors.Error, TimeoutError):
                 await self.client.flush(timeout=2)
-        await self.client.close()
+        with contextlib.suppress(AssertionError):  # the library's word for a client that never came to connect
+            await self.client.close()
         self._fail_pending("the connection was closed")
 
     def open(self) -> None:
