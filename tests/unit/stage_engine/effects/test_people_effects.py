@@ -123,8 +123,12 @@ async def test_a_status_that_a_slower_engine_has_overwritten_is_set_right(bus: B
         now = structs.replace(TASK, status="testing", issue_id=issue.id)
         await TaskStore(bus).commit(TaskRecord(task=now, event=told), 0)
         effects = TrackerEffects(Projects((shop,), {"default": default_pipeline()}), tracker, TaskStore(bus))
-        as_it_was = structs.replace(now, status="development")
-        await effects.set_status(SetStatus(**HEAD, issue_id=issue.id, status="development"), as_it_was)
+        older = SetStatus(**HEAD, issue_id=issue.id, status="development")
+        await effects.set_status(older, now)
+        assert not [one for one in plane.activities_of("SHOP-1") if one.field == "state"], (
+            "a queued status that is no longer so is dropped"
+        )
+        await effects.set_status(older, structs.replace(now, status="development"))
         shown = [one.new_value for one in plane.activities_of("SHOP-1") if one.field == "state"]
         wanted = [(await tracker.resolve(project.id, key)).name for key in ("development", "testing")]
         assert (shown[-1:], plane.state_of("SHOP-1")) == (wanted[1:], wanted[1])
