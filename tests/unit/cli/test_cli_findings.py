@@ -8,19 +8,23 @@ from typing import Any
 import pytest
 
 from conveyor.cli.doctor import clocks, counts, disk, round_trip
+from conveyor.cli.doctor.examination import both_ends
 from conveyor.cli.doctor.finding import Clipboard, Finding, Level, diagnosis
 from conveyor.cli.doctor.people import look_at_people
 from conveyor.cli.doctor.tracker import shown
 from conveyor.cli.doctor.webhooks import place_of
+from conveyor.cli.outside import Outside
 from conveyor.cli.setup.addresses import Address, Kind, kind_of, looked_up
+from conveyor.cli.setup.checked import Reading
 from conveyor.cli.setup.hooks import faults, strangers
 from conveyor.cli.setup.senders import for_gitea, for_plane
 from conveyor.cli.show.findings import lines
-from conveyor.contracts.errors import TransientError
+from conveyor.contracts.errors import SettingsError, TransientError
 from conveyor.contracts.observed import TrackerMember
 from conveyor.contracts.pipelines import default_pipeline
 from conveyor.contracts.project import Project
 from conveyor.gateway.settings import GatewaySettings
+from conveyor.gateway.settings import Settings as Gateway
 
 pytestmark = pytest.mark.behaviour("OP-4")
 PLANE = "https://plane.example.org"
@@ -265,3 +269,12 @@ def test_findings_are_counted_and_shown_with_what_to_do() -> None:
     assert "rights (acme/shop): may not push" in shown_lines[2]
     assert shown_lines[3].strip() == "→ let it"
     assert shown_lines[-1].startswith("1 ok, 0 warnings, 1 failed")
+
+
+async def test_an_address_that_is_none_is_a_finding_and_hides_no_other() -> None:
+    def refuse(_settings: object) -> Any:
+        raise SettingsError("plane.url: cannot be used")
+
+    reading = Reading(path=Path(), gateway=None, engine=None, runner=None, reconciler=None, faults=())
+    found = await both_ends(reading, Gateway(), Outside(tracker=refuse, forge=refuse, formats=()))
+    assert [(one.level, one.told) for one in found] == [(Level.FAILED, "plane.url: cannot be used")]

@@ -104,6 +104,18 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert "No such file" in told
 
 
+@pytest.mark.parametrize(
+    "wrong", ["http://plane:port", "plane.example.org", "http://[plane", "https://", "ftp://plane.test"]
+)
+def test_an_address_that_is_none_is_told(wrong: str, config: Path) -> None:
+    config.write_text(re.sub(r'(?m)^url = "https://plane.*"$', f'url = "{wrong}"', config.read_text()))
+    code, told = invoke("config", "check", str(config))
+    assert code == Exit.USAGE
+    assert f"plane.url: {wrong}: " in told
+    code, told = invoke("--config", str(config), "setup", "webhooks", "--url", wrong)
+    assert (code, wrong in told) == (Exit.USAGE, True)
+
+
 def test_all_that_is_wrong_is_told_at_once(config: Path) -> None:
     text = config.read_text().replace("[agents.claude", "[agents.other").replace('"shop"', '"shop"\npipeline = "no"')
     config.write_text(text.replace("#interval_s = 120.0", 'interval_s = "soon"'))

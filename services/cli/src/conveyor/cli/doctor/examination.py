@@ -21,7 +21,7 @@ async def examine(reading: Reading, nats: NatsSettings, outside: Outside) -> tup
     """Return what was found everywhere, in the order of the areas."""
     works: list[Work] = [_configuration(reading), bus.look(nats)]
     if reading.gateway is not None:
-        works.append(_both_ends(reading, reading.gateway, outside))
+        works.append(both_ends(reading, reading.gateway, outside))
         works.append(clocks.look(_clocks(reading.gateway)))
     else:
         works.extend(_unread(area, reading) for area in ("tracker", "forge", "webhooks", "clocks"))
@@ -43,9 +43,15 @@ async def _configuration(reading: Reading) -> list[Finding]:
     return notes.findings
 
 
-async def _both_ends(reading: Reading, settings: Gateway, outside: Outside) -> list[Finding]:
+async def both_ends(reading: Reading, settings: Gateway, outside: Outside) -> list[Finding]:
     """Look at tracker and forge, then at the webhooks between them and us."""
-    asked, kept = outside.tracker(settings.plane), outside.forge(settings.gitea)
+    notes = Clipboard("configuration")
+    try:
+        asked = outside.tracker(settings.plane)
+        kept = outside.forge(settings.gitea)
+    except SettingsError as error:
+        notes.failed("addresses", str(error), "correct it; neither tracker, forge nor webhooks can be looked at before")
+        return notes.findings
     try:
         found = await asyncio.gather(
             tracker.look(asked, settings.plane, ruled(reading, settings)) if settings.plane.url else _unset("tracker"),

@@ -52,24 +52,33 @@ async def public_address(settings: GatewaySettings, given: str) -> Address:
     return await looked_up(url)
 
 
+def fault_of(url: str) -> str:
+    """Return why this is no address of a server; empty when it may be one."""
+    try:
+        parts = urlsplit(url.strip())
+        is_good = parts.scheme in DEFAULT_PORTS and parts.hostname and parts.port != 0
+    except ValueError as error:  # brackets that do not match, a port that is none
+        return f"{url}: {error}"
+    if not is_good or parts.query or parts.fragment:
+        return f"{url}: expected an address such as https://conveyor.example.org"
+    return ""
+
+
 async def looked_up(url: str) -> Address:
     """Return an address with its kind; StopError when it cannot be called."""
+    if fault := fault_of(url):
+        raise StopError(fault, Exit.USAGE)
     parts = urlsplit(url.strip())
-    try:
-        port = parts.port
-    except ValueError as error:
-        raise StopError(f"{url}: {error}", Exit.USAGE) from error
-    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or parts.query or parts.fragment:
-        raise StopError(f"{url}: expected an address such as https://conveyor.example.org", Exit.USAGE)
     path = parts.path.rstrip("/")
     for source in ("plane", "gitea"):
         path = path.removesuffix(f"/webhook/{source}")
-    found = await _found(parts.hostname, port or DEFAULT_PORTS[parts.scheme])
+    host, port = parts.hostname or "", parts.port
+    found = await _found(host, port or DEFAULT_PORTS[parts.scheme])
     return Address(
         url=f"{parts.scheme}://{parts.netloc}{path}",
-        host=parts.hostname,
+        host=host,
         kind=kind_of(found),
-        is_literal=_is_literal(parts.hostname),
+        is_literal=_is_literal(host),
         has_port=port is not None,
         is_encrypted=parts.scheme == "https",
     )

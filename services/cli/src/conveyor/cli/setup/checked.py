@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
+from conveyor.cli.setup.addresses import fault_of
 from conveyor.contracts.errors import SettingsError
 from conveyor.contracts.pipeline import Pipeline
 from conveyor.gateway.settings import Settings as Gateway
@@ -38,6 +39,8 @@ def read(path: Path, formats: Collection[str]) -> Reading:
     faults: list[str] = []
     gateway, engine = _loaded(Gateway, path, faults), _loaded(Engine, path, faults)
     runner, reconciler = _loaded(Runner, path, faults), _loaded(Reconciler, path, faults)
+    if gateway is not None:
+        faults += _of_addresses(gateway)
     if engine is not None:
         faults += _of_projects(engine, runner, path)
     if runner is not None:
@@ -58,6 +61,16 @@ def _loaded(kind: type[S], path: Path, faults: list[str]) -> S | None:
     except SettingsError as error:
         faults.append(str(error))
         return None
+
+
+def _of_addresses(gateway: Gateway) -> Iterator[str]:
+    """Yield which servers could not even be asked."""
+    named = {
+        "plane.url": gateway.plane.url,
+        "gitea.url": gateway.gitea.url,
+        "gateway.public_url": gateway.gateway.public_url,
+    }
+    yield from (f"{name}: {fault}" for name, url in named.items() if url and (fault := fault_of(url)))
 
 
 def _of_projects(engine: Engine, runner: Runner | None, path: Path) -> Iterator[str]:
