@@ -25,6 +25,9 @@ from conveyor.servicekit.bus import (
     provision,
     scan,
 )
+from conveyor.servicekit.bus.consumer import ensure_consumer
+from conveyor.servicekit.bus.pull import Puller
+from conveyor.servicekit.ending import ended
 from conveyor.servicekit.nats_process import NatsProcess
 from conveyor.servicekit.sections import NatsSettings
 
@@ -144,6 +147,32 @@ async def test_requests_in_flight_fail_when_the_connection_breaks_not_at_their_t
     waiting = asyncio.create_task(bus.api("INFO", timeout_s=10))
     await own_nats.start()
     assert b"memory" in await waiting  # a request made meanwhile waits for the connection and goes out then
+    await bus.close()
+
+
+@pytest.mark.parametrize("ends", [False, True])
+async def test_an_outage_leaves_no_subscription_behind(own_nats: NatsProcess, eventually: Make, ends: bool) -> None:
+    """The library subscribes anew to all it knows after every outage: what is not taken back is kept for ever."""
+    bus = await connect(NatsSettings(url=own_nats.url), name="test")
+    await provision(bus)
+    before = len(bus.client._subs)
+    puller = Puller(bus, SPEC.stream, lambda: ensure_consumer(bus, SPEC), lambda _message: None)
+    pulling = asyncio.create_task(puller.run())
+    puller.want(1)
+    await eventually(lambda: len(bus.client._subs) == before + 1)
+    await own_nats.kill()
+    await eventually(lambda: not bus.is_connected)
+    puller.restart()
+    if ends:
+        await ended(pulling)
+        await puller.stop()
+    else:
+        await eventually(lambda: puller._subscription is None)
+    await own_nats.start()
+    await eventually(lambda: bus.is_connected)
+    await eventually(lambda: ends or puller._subscription is not None)
+    assert len(bus.client._subs) == before + (not ends)
+    await ended(pulling)
     await bus.close()
 
 

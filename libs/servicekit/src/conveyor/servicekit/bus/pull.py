@@ -78,8 +78,11 @@ class Puller:
 
     async def stop(self) -> None:
         """Ask for nothing more; what is on its way still reaches `take` before this returns."""
-        subscription, self._subscription = self._subscription, None
-        if subscription is not None and self._bus.is_connected:
+        subscription = self._subscription
+        if subscription is not None and not self._bus.is_connected:
+            await self._drop()
+        elif subscription is not None:
+            self._subscription = None
             with contextlib.suppress(nats.errors.Error, TimeoutError):
                 async with asyncio.timeout(2):
                     await subscription.drain()  # type: ignore[no-untyped-call] # the library has no types here
@@ -99,10 +102,7 @@ class Puller:
     async def _begin(self) -> None:
         pause_s, self._pause_s = self._pause_s, 0.0
         await asyncio.sleep(pause_s)
-        old, self._subscription = self._subscription, None
-        if old is not None and self._bus.is_connected:
-            with contextlib.suppress(nats.errors.Error, TimeoutError):
-                await old.unsubscribe()
+        await self._drop()
         await self._bus.wait_connected(EXPIRES_S)
         self._is_broken = False
         consumer = await self._ensure()
@@ -111,6 +111,13 @@ class Puller:
         self._wanted += self._outstanding
         self._outstanding = 0
         self._subscription = await self._bus.subscribe(self._inbox, self._receive)
+
+    async def _drop(self) -> None:
+        """Forget the subscription, also while disconnected: else the library subscribes anew to it for ever."""
+        old, self._subscription = self._subscription, None
+        if old is not None:
+            with contextlib.suppress(nats.errors.Error, TimeoutError):
+                await old.unsubscribe()
 
     async def _pull(self) -> None:
         batch, self._wanted = self._wanted, 0
