@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conveyor.adapters.agents import call_in, parser_for
+from conveyor.adapters.agents.registry import FORMATS
 from conveyor.adapters.agents.troubles import LONGEST_WAIT_S, wait_s
 
 DEEP = b"[" * 30_000
@@ -34,14 +35,14 @@ def read(name: str, lines: list[bytes]) -> None:
     assert report.retry_after_s is None or report.retry_after_s <= LONGEST_WAIT_S
 
 
-@pytest.mark.parametrize("name", ["text"])
+@pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("line", LINES, ids=lambda line: repr(line[:40]))
 def test_no_line_is_too_strange(name: str, line: bytes) -> None:
     read(name, [line])
     call_in(line)
 
 
-@pytest.mark.parametrize("name", ["text"])
+@pytest.mark.parametrize("name", FORMATS)
 @given(st.lists(st.sampled_from(LINES) | st.binary(max_size=50), max_size=6))
 def test_nor_is_any_row_of_them(name: str, lines: list[bytes]) -> None:
     read(name, lines)

@@ -5,6 +5,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from conveyor.adapters.agents.json_lines import UNREADABLE
+
 _MARKS = (b'"tool_use"', b'"command_execution"')
 _LONGEST = 65_536
 """A longer line carries a whole file and is not read twice for this."""
@@ -47,7 +49,7 @@ def call_in(line: bytes) -> str:
     try:
         found = msgspec.json.decode(line, type=_Line)
         return _call(found)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return ""
 
 

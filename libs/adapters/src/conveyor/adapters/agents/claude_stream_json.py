@@ -14,6 +14,7 @@ from conveyor.adapters.agents.claude_lines import (
     RetryLine,
     TokenCount,
 )
+from conveyor.adapters.agents.json_lines import UNREADABLE, JsonLines
 from conveyor.adapters.agents.report import ERROR_CHARS, SUMMARY_CHARS, AgentReport
 from conveyor.adapters.agents.troubles import HOPELESS, PASSING, of_status
 from conveyor.contracts.outcomes import OutcomeReason, Usage
@@ -30,7 +31,7 @@ class ClaudeStreamJson:
         self._session_id = ""
         self._version = ""
         self._tells_session = False
-        self._bad_lines = 0
+        self._lines = JsonLines(Head)
         self._result: ResultLine | None = None
         self._goes_on = False
         self._retry: RetryLine | None = None
@@ -41,15 +42,15 @@ class ClaudeStreamJson:
 
     def feed(self, line: bytes) -> None:
         """Take one line; what cannot be read is counted and skipped, unknown types are fine."""
-        if not line.strip():
+        head = self._lines.read(line)
+        if head is None:
             return
+        self._session_id = head.session_id or self._session_id
+        self._version = head.claude_code_version or self._version
         try:
-            head = msgspec.json.decode(line, type=Head)
-            self._session_id = head.session_id or self._session_id
-            self._version = head.claude_code_version or self._version
             self._take(head, line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            self._bad_lines += 1
+        except UNREADABLE:
+            self._lines.bad += 1
 
     def _take(self, head: Head, line: bytes) -> None:
         self._goes_on = self._goes_on or head.type in _WORKING
@@ -123,13 +124,16 @@ class ClaudeStreamJson:
             session_id=self._session_id,
             summary=words[:SUMMARY_CHARS] if ok else "",
             error="" if ok else (words or self.hopeless)[:ERROR_CHARS],
-            bad_lines=self._bad_lines,
+            bad_lines=self._lines.bad,
         )
 
     def _resets_at(self) -> datetime | None:
         if not self._is_rejected or self._rejected_until is None:
             return None
-        return datetime.fromtimestamp(self._rejected_until, UTC)
+        try:
+            return datetime.fromtimestamp(self._rejected_until, UTC)
+        except (ValueError, OverflowError, OSError):  # no time that a calendar has
+            return None
 
     def _trouble(self, last: ResultLine | None) -> OutcomeReason | None:
         if self._is_rejected:
@@ -147,7 +151,7 @@ class ClaudeStreamJson:
 
 def _numbers(version: str) -> tuple[int, ...]:
     """Return a version's numbers; none for one that is not told."""
-    return tuple(int(part) for part in version.split(".") if part.isdigit())
+    return tuple(int(part) for part in version.split(".") if part.isdecimal())
 
 
 def _words(last: ResultLine | None) -> str:

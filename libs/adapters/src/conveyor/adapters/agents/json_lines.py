@@ -1,10 +1,12 @@
-"""Output of one JSON value a line, read as far as it can be: what three of the command lines print."""
+"""Output of one JSON value a line, read as far as it can be: what most of the command lines print."""
 
 from typing import Generic, TypeVar
 
 import msgspec
 
 T = TypeVar("T")
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What reading a line may raise; the last one where it nests too deep."""
 
 
 class JsonLines(Generic[T]):
@@ -21,6 +23,6 @@ class JsonLines(Generic[T]):
             return None
         try:
             return self._decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             self.bad += 1
             return None
