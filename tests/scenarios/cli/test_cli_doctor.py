@@ -137,3 +137,10 @@ async def test_a_configuration_that_cannot_be_read_is_the_one_finding(conveyor: 
     done = await run(conveyor, ends, "doctor")
     assert done.code == 1
     assert {area for area, _, level in wrong(done.json) if level == "failed"} == {"configuration"}
+
+
+async def test_a_doctor_away_from_the_services_leaves_its_own_machine_out(conveyor: Conveyor, ends: Ends) -> None:
+    done = await run(conveyor, ends, "doctor", "--elsewhere")
+    areas = {finding["area"] for finding in done.json["findings"]}
+    assert {"tracker", "forge", "bus"} <= areas
+    assert not areas & {"agents", "sandbox", "disk"}
