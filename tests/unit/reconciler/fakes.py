@@ -105,11 +105,22 @@ class Bus:
     """Tasks, notes, and a log of events that wants none."""
 
     def __init__(self, tasks: list[Task]) -> None:
-        self.stored = [SimpleNamespace(record=SimpleNamespace(task=task)) for task in tasks]
+        self.stored: list[Any] = []
+        self.wholes = 0
+        """How often all tasks were read."""
+        for task in tasks:
+            self.store(task)
         self.noted: dict[str, bytes] = {}
 
     async def all(self, _project: str | None = None) -> Any:
+        self.wholes += 1
         return self.stored
+
+    async def since(self, seq: int) -> Any:
+        return [one for one in self.stored if one.seq > seq]
+
+    def store(self, task: Task) -> None:
+        self.stored.append(SimpleNamespace(record=SimpleNamespace(task=task), seq=len(self.stored) + 1))
 
     async def history(self, _project: str, _key: str) -> Any:
         raise AssertionError("nothing was published, so nothing is waited for")

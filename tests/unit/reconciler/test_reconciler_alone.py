@@ -1,7 +1,6 @@
 """What goes wrong with one thing stays with it, and a crash at the worst moment loses and doubles nothing (RC-6)."""
 
 from datetime import datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -110,7 +109,7 @@ async def test_a_crash_after_publishing_loses_no_announcement(project: Project) 
     world = world_of(project, [lost(1)], log, messengers=(tell,))
     assert (await Reconciler(world, ReconcilerSettings()).run_pass()).failed == 1
     log.is_deaf = False
-    log.stored = [SimpleNamespace(record=SimpleNamespace(task=task))]
+    log.store(task)
     for _ in range(3):
         await Reconciler(world, ReconcilerSettings()).run_pass()
     assert told == ["SHOP-1 is in analysis by a repair: plane told nobody of IssueStarted."]
@@ -128,7 +127,7 @@ async def test_what_its_webhook_had_told_is_no_repair(project: Project) -> None:
     log.published = [structs.replace(dry.found[0], origin=Origin.WEBHOOK)]
     report = await Reconciler(world, ReconcilerSettings()).run_pass()
     assert (report.repaired, report.duplicates) == (0, 1)
-    log.stored = [SimpleNamespace(record=SimpleNamespace(task=in_sync(1)[0][0]))]
+    log.store(in_sync(1)[0][0])
     await Reconciler(world, ReconcilerSettings()).run_pass()
     assert told == []
 

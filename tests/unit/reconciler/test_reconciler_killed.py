@@ -1,6 +1,5 @@
 """Killed before or after any word with the bus, or cancelled with its lease: the next loses and doubles nothing."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -55,8 +54,7 @@ class Mortal(Log):
         stored = await super().publish(event)
         if isinstance(event, IssueStarted):
             told = {"key": event.key, "title": event.title, "issue_id": event.issue_id}
-            task = structs.replace(in_sync(1)[0][0], **told)
-            self.stored.append(SimpleNamespace(record=SimpleNamespace(task=task)))
+            self.store(structs.replace(in_sync(1)[0][0], **told))
         self._strike(is_after=True)
         return stored
 

@@ -22,6 +22,7 @@ from conveyor.reconciler.leading import Sweeps
 from conveyor.reconciler.patience import PatientLimiter
 from conveyor.reconciler.report import Report
 from conveyor.reconciler.settings import ReconcilerSettings
+from conveyor.reconciler.shelf import Shelf
 from conveyor.servicekit.metrics import Metrics
 from conveyor.servicekit.sections import PlaneSettings
 from tests.unit.reconciler.fakes import Bus, Tracker, world_of
@@ -183,3 +184,18 @@ async def test_fifty_projects_and_the_effects_of_the_same_key_stay_below_sixty_c
     assert len(reports) > 10
     assert {report.failed for report in reports} == {0}
     assert (len(waited_s) > 1200, max(waited_s) < 5.0) == (True, True)
+
+
+@pytest.mark.behaviour("RC-9")
+async def test_after_the_first_reading_only_tasks_that_changed_are_read_and_now_and_then_all(
+    make_task: Callable[..., Task], clock: Any
+) -> None:
+    bus = Bus([make_task(), make_task(key="SHOP-2"), make_task(key="CAFE-1", project="cafe")])
+    shelf = Shelf(bus, 3600.0, clock)
+    assert set(await shelf.of("shop")) == {"SHOP-1", "SHOP-2"}
+    bus.store(make_task(stage="development"))
+    assert (await shelf.of("shop"))["SHOP-1"].stage == "development"
+    assert (set(await shelf.of("cafe")), set(await shelf.of("none")), bus.wholes) == ({"CAFE-1"}, set(), 1)
+    del bus.stored[1]
+    await clock.advance(3600)
+    assert (set(await shelf.of("shop")), bus.wholes) == ({"SHOP-1"}, 2)

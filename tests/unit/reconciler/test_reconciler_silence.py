@@ -18,8 +18,8 @@ TASKS = 500
 @pytest.mark.behaviour("RC-6", "RC-9")
 async def test_a_thousand_passes_over_a_world_in_sync_are_silent(project: Project) -> None:
     tasks, issues = in_sync(TASKS)
-    clock, tracker = Clock(), Tracker(issues)
-    reconciler = Reconciler(world_of(project, issues, Bus(tasks), tracker=tracker, clock=clock), ReconcilerSettings())
+    clock, tracker, bus = Clock(), Tracker(issues), Bus(tasks)
+    reconciler = Reconciler(world_of(project, issues, bus, tracker=tracker, clock=clock), ReconcilerSettings())
     with capture_logs() as logged:
         await reconciler.run_pass()
         looks_at_first = tracker.looks
@@ -29,4 +29,4 @@ async def test_a_thousand_passes_over_a_world_in_sync_are_silent(project: Projec
             assert (report.repaired, report.failed, report.duplicates) == (0, 0, 0)
             assert report.looked >= TASKS // 4, "tasks that wait on the forge are looked at each time"
     assert {line["log_level"] for line in logged} == {"debug"}
-    assert (tracker.lists, tracker.looks) == (PASSES, looks_at_first)
+    assert (tracker.lists, tracker.looks, bus.wholes) == (PASSES, looks_at_first, 1)

@@ -75,6 +75,9 @@ async def test_a_task_can_be_listed_and_its_revisions_read_back(bus: Bus, record
         ("SHOP-1", 2),
     ]
     assert await store.all("other") == []
+    later = await store.since(seq)
+    assert [(stored.record.task.key, stored.record.task.revision) for stored in later] == [("SHOP-2", 1), ("SHOP-1", 2)]
+    assert await store.since(later[-1].seq) == []
     assert [revision.record.task.revision for revision in await store.history("shop", "SHOP-1")] == [1, 2]
 
 

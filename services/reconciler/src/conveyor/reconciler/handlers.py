@@ -12,6 +12,7 @@ from conveyor.reconciler.forge_sweep import ForgeSweep
 from conveyor.reconciler.remembered import recall, remember
 from conveyor.reconciler.report import LAST, Report
 from conveyor.reconciler.settings import ReconcilerSettings
+from conveyor.reconciler.shelf import Shelf
 from conveyor.reconciler.sweep import World, alone
 from conveyor.reconciler.tracker_sweep import TrackerSweep
 from conveyor.servicekit import logs
@@ -38,6 +39,7 @@ class Reconciler:
         self._settings = settings
         self._is_dry = is_dry
         messengers = world.messengers if settings.announce else ()
+        self._shelf = Shelf(world.tasks, settings.full_every_s, world.clock)
         self._desk = Desk(world.events, world.tasks, world.notes, messengers)
         self._tracker = TrackerSweep(world, settings, self._desk, is_dry=is_dry)
         self._forge = ForgeSweep(world, settings, self._desk, is_dry=is_dry)
@@ -98,8 +100,7 @@ class Reconciler:
         return swept
 
     async def _look_at(self, project: Project, swept: Swept, report: Report, *, is_full: bool) -> None:
-        stored = await self._world.tasks.all(project.name)
-        tasks = {found.record.task.key: found.record.task for found in stored}
+        tasks = await self._shelf.of(project.name)
         swept.tasks.update(tasks)
         report.ended += sum(task.is_over for task in tasks.values())
         if not self._is_dry:

@@ -87,11 +87,15 @@ class Events(Protocol):
 
 
 class StoredTask(Protocol):
-    """The latest revision of one task."""
+    """One revision of one task, and where it lies."""
 
     @property
     def record(self) -> TaskRecord:
         """The revision."""
+
+    @property
+    def seq(self) -> int:
+        """Its sequence in the log of tasks."""
 
 
 class StoredRevision(Protocol):
@@ -106,7 +110,10 @@ class Tasks(Protocol):
     """The tasks as they are now."""
 
     async def all(self, project: str | None = None) -> Sequence[StoredTask]:
-        """Return the latest revision of every task of a project."""
+        """Return the latest revision of every task, of one project or of all."""
+
+    async def since(self, seq: int) -> Sequence[StoredTask]:
+        """Return every revision stored behind a sequence, of all projects, oldest first."""
 
     async def history(self, project: str, key: str) -> Sequence[StoredRevision]:
         """Return every revision of a task, oldest first."""

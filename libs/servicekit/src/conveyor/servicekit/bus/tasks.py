@@ -68,6 +68,11 @@ class TaskStore:
         latest = {message.subject: message async for message in messages}  # a reading begun anew may bring one twice
         return [stored for message in latest.values() if (stored := _readable(message))]
 
+    async def since(self, seq: int) -> list[StoredTask]:
+        """Return every revision stored behind a sequence, of all projects, oldest first."""
+        messages = scan(self._bus, streams.TASKS.name, (EVERY_TASK,), start=seq + 1)
+        return [stored async for message in messages if (stored := _readable(message))]
+
     async def history(self, project: str, key: str) -> list[StoredRevision]:
         """Return every revision of a task, oldest first."""
         messages = scan(self._bus, streams.TASKS.name, (subjects.task(project, key),))
