@@ -7,7 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec import structs
 
+from conveyor.adapters.plane import cache
 from conveyor.contracts import codec
 from conveyor.contracts.events import (
     CommentAdded,
@@ -51,6 +53,28 @@ async def test_an_issue_moved_to_the_start_status_is_on_disk_before_the_answer(h
     assert event.actor.name == "Ada"
     assert event.delivery_id
     assert len(event.trace_id) == 32
+
+
+@pytest.mark.behaviour("GW-6")
+async def test_a_start_status_added_a_moment_ago_starts(
+    senders: tuple[PlaneServer, GiteaServer], nats: NatsProcess, bus: Bus, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """As when somebody sets the project up while everything runs already."""
+    monkeypatch.setattr(cache, "RETRY_S", 0.0)
+    plane, _ = senders
+    settings = settings_of(senders, plane.add_user("Conveyor", is_bot=True), nats.url, tmp_path / "spool")
+    plain = plane.create_project("Plain", "PLAIN", states=(("Todo", "unstarted", "#111"),))
+    (project,) = settings.project
+    project = structs.replace(project, name="plain", tracker_project_id=plain.id, identifier="PLAIN")
+    async with running(structs.replace(settings, project=(project,))) as server:
+        plane.add_webhook(f"{server.url}/webhook/plane", secret=NEW)
+        plane.create_issue(plain, "Sell tea")
+        await plane.courier.idle()
+        plane.tracker.create_state(plain, ("To Analyse", "unstarted", "#222222"), plane.owner)
+        plane.move_issue("PLAIN-1", "To Analyse")
+        await plane.courier.idle()
+    history = await EventLog(bus).history("plain", "PLAIN-1")
+    assert [type(event) for _, _, event in history] == [IssueStarted]
 
 
 @pytest.mark.behaviour("GW-4")

@@ -46,6 +46,23 @@ async def test_a_text_that_is_no_key_is_never_asked_for(bench: Bench) -> None:
     assert bench.asked() == 0
 
 
+@pytest.mark.behaviour("SE-14")
+async def test_a_state_that_was_just_added_is_found_before_the_cache_is_old(bench: Bench) -> None:
+    """Else the first issue moved into a new start status starts nothing until it is swept up."""
+    before = await bench.tracker.states(bench.project.id)
+    bench.watch.seconds += 100
+    added = bench.plane.tracker.create_state(bench.project, ("Ready", "unstarted", "#222222"), bench.plane.owner)
+    assert await bench.tracker.states(bench.project.id) == before
+    assert added.id in {state.state_id for state in await bench.tracker.states_with(bench.project.id, added.id)}
+    calls = bench.asked("/states/")
+    for _ in range(5):
+        await bench.tracker.states_with(bench.project.id, "gone since")
+    assert bench.asked("/states/") == calls, "just asked"
+    bench.watch.seconds += 31
+    bench.plane.answer_next(502)
+    assert await bench.tracker.states_with(bench.project.id, "gone since") != ()
+
+
 @pytest.mark.behaviour("SE-13")
 async def test_each_key_is_resolved_to_a_state_of_the_projects_own(bench: Bench) -> None:
     plain = bench.plane.create_project(

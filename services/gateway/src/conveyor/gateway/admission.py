@@ -70,7 +70,9 @@ class Admission(Struct, frozen=True, kw_only=True):
         if not isinstance(told, IssueTold) or told.field not in {"", "state"}:
             return ()
         project = self.registry.of_tracker(told.issue.tracker_project_id)
-        return await self.tracker.states(project.tracker_project_id) if project else ()
+        if project is None:
+            return ()
+        return await self.tracker.states_with(project.tracker_project_id, told.issue.state.state_id)
 
     async def _is_long_known(self, event: AnyEvent) -> bool:
         """Whether a fact too old for the stream's own memory is in the task's history."""

@@ -37,8 +37,8 @@ class Source(Struct, frozen=True, kw_only=True):
 class Tracker(Protocol):
     """The tracker, asked only for what deliveries leave out. TransientError while it cannot be asked."""
 
-    async def states(self, project_id: str) -> tuple[TrackerState, ...]:
-        """Return the states of a tracker project, from a cache."""
+    async def states_with(self, project_id: str, state_id: str) -> tuple[TrackerState, ...]:
+        """Return the states of a tracker project, from a cache that is not older than this state."""
 
     async def issue(self, project_id: str, issue_id: str) -> TrackerIssue | None:
         """Return one issue; None when it is gone."""

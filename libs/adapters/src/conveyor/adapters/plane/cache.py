@@ -40,6 +40,12 @@ class Cache(Generic[T]):
             loading.add_done_callback(lambda done: self._loaded(name, done))
         return await asyncio.shield(loading)
 
+    def doubt(self, name: str) -> None:
+        """Load anew at the next look, unless that was done just now; should it fail, the old value still serves."""
+        known = self._values.get(name)
+        if known and known[0] - self._monotonic() < self._ttl_s - RETRY_S:
+            self._values[name] = (self._monotonic(), known[1])
+
     async def _load(self, name: str, load: Callable[[], Awaitable[T]]) -> T:
         known = self._values.get(name)
         try:

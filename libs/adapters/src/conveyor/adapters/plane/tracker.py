@@ -72,6 +72,14 @@ class PlaneTracker:
         """Return the project's states; cached 300 s, the last good set serves while Plane cannot be asked (SE-14)."""
         return await self._states.get(project_id, lambda: self._load_states(project_id))
 
+    async def states_with(self, project_id: str, state_id: str) -> tuple[TrackerState, ...]:
+        """As `states`; asked anew, twice a minute at most, when none of them has this id: somebody just added it."""
+        states = await self.states(project_id)
+        if any(state.state_id == state_id for state in states):
+            return states
+        self._states.doubt(project_id)
+        return await self.states(project_id)
+
     async def resolve(self, project_id: str, key: str) -> TrackerState:
         """Return the state that shows a logical key in this project, a base key's where it has no own (SE-13).
 
