@@ -178,6 +178,25 @@ def test_planes_later_webhooks_are_answered_with_what_to_do(event: str) -> None:
     )
 
 
+@pytest.mark.behaviour("GW-6", "SE-7")
+@pytest.mark.parametrize(
+    ("action", "expected"), [("created", "VerdictGiven"), ("create", "VerdictGiven"), ("updated", UNUSED)]
+)
+def test_only_a_new_comment_is_somebodys_word(action: str, expected: str) -> None:
+    """Whoever edits a comment is the delivery's actor, whoever wrote it; not every edit leaves a trace in the body."""
+    data = {
+        "id": "c1",
+        "issue": "i1",
+        "project": "p1",
+        "comment_html": "<p>:approved:</p>",
+        "updated_by": None,
+        **TIMES,
+    }
+    body = {"event": "issue_comment", "action": action, "data": data, "activity": {"actor": {"id": "ada"}}}
+    answer = admit(told_by_plane({}, json.dumps(body).encode()), REGISTRY, SITUATION)
+    assert (type(answer.event).__name__ if isinstance(answer, Draft) else answer.kind) == expected
+
+
 @pytest.mark.parametrize("event", ["project", "cycle", "module", "cycle_issue", "module_issue", "intake_issue", "user"])
 @pytest.mark.parametrize("action", ["created", "updated", "deleted"])
 def test_plane_events_without_a_use_are_ignored(event: str, action: str) -> None:
