@@ -5,7 +5,8 @@ import pytest
 
 from conveyor.contracts.errors import TransientError
 from conveyor.contracts.streams import LEASES
-from conveyor.servicekit.bus import Bucket, Bus, Lease, connect, leader, provision
+from conveyor.servicekit.bus import Bucket, Bus, Lease, connect, held_until_done, leader, provision
+from conveyor.servicekit.ending import ended
 from conveyor.servicekit.nats_process import NatsProcess
 from conveyor.servicekit.sections import NatsSettings
 
@@ -52,6 +53,20 @@ async def test_a_lease_that_cannot_be_given_back_fails_nobody_and_expires(nats: 
     await lease.give_up()
     assert not lease.is_held
     assert await Lease(Bucket(bus, LEASES), "x", "b", 30).holder() == "a"
+
+
+@pytest.mark.behaviour("SE-17")
+async def test_who_is_cut_off_stops_before_its_lease_ends(own_nats: NatsProcess) -> None:
+    bus = await connect(NatsSettings(url=own_nats.url), name="cut-off")
+    await provision(bus)
+    lease = Lease(Bucket(bus, LEASES), "x", "a", 2)
+    await lease.acquire()
+    work = asyncio.ensure_future(asyncio.Event().wait())
+    await own_nats.kill()
+    assert not await held_until_done(lease, work)
+    assert lease.is_held, "nobody else can have it yet"
+    await ended(work)
+    await bus.close()
 
 
 async def test_one_leads_and_a_standby_takes_over_when_the_leader_is_cut_off(

@@ -14,7 +14,7 @@ from conveyor.servicekit.bus.forget import forget
 from conveyor.servicekit.bus.group_commit import GroupCommit
 from conveyor.servicekit.bus.in_order import InOrder
 from conveyor.servicekit.bus.kv import Bucket, Entry
-from conveyor.servicekit.bus.lease import Lease, leader
+from conveyor.servicekit.bus.lease import Lease, held_until_done, leader
 from conveyor.servicekit.bus.micro import register
 from conveyor.servicekit.bus.provision import provision, ready
 from conveyor.servicekit.bus.tasks import StoredRevision, StoredTask, TaskStore
@@ -53,6 +53,7 @@ __all__ = [
     "consume_by_priority",
     "follow",
     "forget",
+    "held_until_done",
     "leader",
     "provision",
     "ready",

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -137,16 +138,20 @@ async def leader(lease: Lease, work: Callable[[int], Awaitable[None]], *, stoppi
 async def _lead_once(lease: Lease, work: Callable[[int], Awaitable[None]], token: int) -> None:
     task = asyncio.ensure_future(work(token))
     try:
-        while not task.done():
-            await asyncio.wait({task}, timeout=min(lease.period_s, lease.remaining_s))
-            if task.done():
-                break
-            if not await _renewed(lease):
-                _log.warning("lease lost", lease=lease.name, token=token)
-                return
-        task.result()
+        if await held_until_done(lease, task):
+            task.result()
     finally:
         await ended(task, again_s=lease.period_s)
+
+
+async def held_until_done(lease: Lease, work: "asyncio.Future[Any]") -> bool:
+    """Renew a lease until the work under it is done; False, in time to stop the work, when it is no longer ours."""
+    while not work.done():
+        await asyncio.wait({work}, timeout=min(lease.period_s, lease.remaining_s))
+        if not work.done() and not await _renewed(lease):
+            _log.warning("lease lost: taken over, out of time, or released by an operator", lease=lease.name)
+            return False
+    return True
 
 
 async def _try(lease: Lease) -> int | None:

@@ -4,16 +4,13 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import structlog
-
 from conveyor.contracts.commands import AnyCommand
 from conveyor.contracts.errors import TransientError
 from conveyor.contracts.task import Task
-from conveyor.servicekit.bus import Lease
+from conveyor.servicekit.bus import Lease, held_until_done
 from conveyor.servicekit.ending import ended
 from conveyor.stage_engine.effects.worker import Effect
 
-log = structlog.get_logger()
 LeaseOf = Callable[[AnyCommand], Lease]
 
 
@@ -31,18 +28,11 @@ def under_lease(effect: Effect, lease_of: LeaseOf) -> Effect:
             raise TransientError(f"{lease.name} has a live owner", retry_after_s=lease.period_s)
         work = asyncio.ensure_future(effect(command, task))
         try:
-            await _renew_until_done(lease, work)
+            if not await held_until_done(lease, work):
+                raise TransientError(f"{lease.name} was taken over, or ran out; who owns it next carries on")
             return work.result()
         finally:
             await ended(work, again_s=lease.period_s)
             await lease.give_up()
 
     return owned
-
-
-async def _renew_until_done(lease: Lease, work: "asyncio.Future[dict[str, str] | None]") -> None:
-    while not work.done():
-        await asyncio.wait({work}, timeout=lease.period_s)
-        if not work.done() and not await lease.renew():
-            log.warning("lease lost: taken over, or released by an operator", lease=lease.name)
-            raise TransientError(f"{lease.name} was taken over; who owns it now carries on")
