@@ -210,8 +210,17 @@ def test_a_refusal_that_was_mended_in_between_gets_its_patience_anew() -> None:
     assert not refusals.is_believed("no", begun, begun)
     assert not refusals.is_believed("other", begun, begun + PATIENCE / 2)
     assert refusals.is_believed("no", begun, begun + PATIENCE)
+    refusals.passed(begun + PATIENCE)
     assert refusals.is_believed("no", begun + PATIENCE, begun + PATIENCE)
     assert not refusals.is_believed("no", begun + 3 * PATIENCE, begun + 3 * PATIENCE)
+
+
+def test_while_everything_is_refused_each_delivery_is_waited_for() -> None:
+    """A key that is wrong for all is mended within minutes; what came in the meantime must not be gone by then."""
+    refusals, begun = Refusals(), SYSTEM_CLOCK.now()
+    assert not refusals.is_believed("bad key", begun, begun)
+    assert refusals.is_believed("bad key", begun, begun + PATIENCE)
+    assert not refusals.is_believed("bad key", begun + PATIENCE / 2, begun + PATIENCE)
 
 
 @pytest.mark.behaviour("GW-3")

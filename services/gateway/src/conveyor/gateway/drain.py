@@ -26,18 +26,27 @@ PATIENCE = timedelta(minutes=10)
 
 
 class Refusals:
-    """Which refusals are believed: those heard for a while, so that one ill-configured project stalls all but once."""
+    """Which refusals are believed: old ones, and those known already where waiting would stall what is not refused.
+
+    One ill-configured project so stalls the others but once, and a key that is wrong for all of them is waited for.
+    """
 
     def __init__(self) -> None:
         self._heard: dict[str, tuple[datetime, datetime]] = {}
         """First and last time of each, by its words."""
+        self._passed_at: datetime | None = None
+
+    def passed(self, now: datetime) -> None:
+        """Note that something was not refused."""
+        self._passed_at = now
 
     def is_believed(self, words: str, since: datetime, now: datetime) -> bool:
-        """Whether this was refused long enough; `since` is when it was first wanted, if nobody did before."""
+        """Whether this was refused long enough; `since` is when the delivery that it refuses was received."""
         self._heard = {known: times for known, times in self._heard.items() if now - times[1] < PATIENCE}
         first, _ = self._heard.get(words, (since, now))
         self._heard[words] = (first, now)
-        return now - first >= PATIENCE
+        stalls_others = self._passed_at is not None and self._passed_at > first
+        return now - (first if stalls_others else since) >= PATIENCE
 
 
 class Batch(Struct, frozen=True):
@@ -130,6 +139,7 @@ class Drain:
                 raise TransientError(str(error)) from error
             self._dropped("refused", str(error))
             return None
+        self._refusals.passed(self._clock.now())
         if isinstance(found, Ignored):
             self._log.info("ignored", source=source.name, kind=str(found.kind), reason=found.reason)
             self._figures.drained(source.name, "ignored")
