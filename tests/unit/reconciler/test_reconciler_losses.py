@@ -1,14 +1,26 @@
 """What counts as a loss of webhooks, and when people are told (RC-11)."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from conveyor.contracts.events import AnyEvent, CloseKind, CommentAdded, IssueChanged, IssueClosed, Nudged, Origin
+from conveyor.contracts.events import (
+    AnyEvent,
+    CloseKind,
+    CommentAdded,
+    CommitStatusChanged,
+    IssueChanged,
+    IssueClosed,
+    Nudged,
+    Origin,
+)
 from conveyor.contracts.task import Run, Task, Waiting
 from conveyor.reconciler.core.losses import Account, Ledger, alarms, counted, words
 from conveyor.reconciler.core.orphans import orphans
+from conveyor.reconciler.watch import Senders
+from tests.unit.reconciler.fakes import Bus
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -69,6 +81,33 @@ def test_a_source_is_silent_after_repairs_in_a_row_and_lossy_above_the_threshold
     assert "switches it off after six failed deliveries" in words("plane", "silent", silent.accounts["plane"])
     assert "2 of 11 facts" in words("plane", "lossy", lossy.accounts["plane"])
     assert "recent deliveries" in words("gitea", "silent", Account())
+
+
+class Behind:
+    """A log of three CI results that only the reconciler found."""
+
+    async def behind(self, seq: int) -> AsyncIterator[tuple[int, AnyEvent]]:
+        for number in range(seq + 1, 4):
+            at = carried(Origin.RECONCILER, "gitea")
+            yield number, CommitStatusChanged(**at, sha="aaa", context="all contexts", state="green")
+
+
+@pytest.mark.behaviour("RC-11")
+@pytest.mark.parametrize(("tells_ci", "alerts"), [(True, 1), (False, 0)])
+async def test_a_forge_that_never_tells_of_ci_is_not_called_silent_for_it(*, tells_ci: bool, alerts: int) -> None:
+    """Forgejo tells no commit status by webhook, so each is found by polling."""
+    told: list[str] = []
+
+    async def tell(text: str, _key: str, _level: Any = "") -> None:
+        told.append(text)
+
+    async def asked() -> bool:
+        return tells_ci
+
+    bus = Bus([])
+    for _ in range(2):
+        await Senders(Behind(), bus, (tell,), 0.1, asked).count()
+    assert len(told) == alerts
 
 
 @pytest.mark.behaviour("RC-10")

@@ -103,7 +103,8 @@ async def compose(
     service.resources.push_async_callback(forge.close)
     notes = Bucket(bus, RECONCILER)
     messengers = _messengers(service, settings) if messengers is None else messengers
-    senders = Senders(EventsBehind(bus, clock), notes, messengers, settings.reconciler.loss_alert)
+    behind, threshold = EventsBehind(bus, clock), settings.reconciler.loss_alert
+    senders = Senders(behind, notes, messengers, threshold, lambda: _tells_ci(forge))
     return World(
         projects=settings.project,
         tracker=tracker,
@@ -129,6 +130,10 @@ def _limiter(plane: PlaneSettings) -> Limiter:
     """Return the limiter of a key of our own, or one that leaves its key's other users their share."""
     limiter = shared_limiter(plane.url, _key(plane))
     return limiter if plane.polling_api_key else limiter.leaving(plane.reserve_per_minute)
+
+
+async def _tells_ci(forge: GiteaForge) -> bool:
+    return (await forge.product()).tells_ci
 
 
 def _door(settings: Settings, forge: GiteaForge) -> Door | None:

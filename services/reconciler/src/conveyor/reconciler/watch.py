@@ -1,6 +1,6 @@
 """Watches the senders: counts what their webhooks lose, tells people when they fail, registers the forge's again."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Protocol
 
 from msgspec import Struct, structs
@@ -44,8 +44,18 @@ class Door(Struct, frozen=True, kw_only=True):
 class Senders:
     """Both senders of webhooks, as far as they can be watched."""
 
-    def __init__(self, log: Log, notes: Notes, messengers: Sequence[Messenger], threshold: float) -> None:
+    def __init__(
+        self,
+        log: Log,
+        notes: Notes,
+        messengers: Sequence[Messenger],
+        threshold: float,
+        asks_about_ci: Callable[[], Awaitable[bool]],
+    ) -> None:
         self._events = log
+        self._asks_about_ci = asks_about_ci
+        self._tells_ci: bool | None = None
+        """Whether the forge tells by webhook that CI has finished; None until it could be asked."""
         self._notes = notes
         self._messengers = messengers
         self._threshold = threshold
@@ -56,8 +66,9 @@ class Senders:
     async def count(self) -> dict[str, Account]:
         """Count what was stored since the last time, and tell people once of what is wrong; return the accounts."""
         before = ledger = await recall(self._notes, LEDGER, Ledger) or Ledger()
+        tells_ci = await self._knows_ci()
         async for seq, event in self._events.behind(ledger.seq):
-            ledger = counted(ledger, seq, event)
+            ledger = counted(ledger, seq, event, tells_ci=tells_ci)
         found = alarms(ledger, self._threshold)
         for source, kind in found.items():
             if before.alarms.get(source) != kind:
@@ -66,6 +77,15 @@ class Senders:
         if ledger != before:
             await remember(self._notes, LEDGER, ledger)
         return ledger.accounts
+
+    async def _knows_ci(self) -> bool:
+        """Return whether the forge tells of CI; while it cannot be asked, that it does."""
+        if self._tells_ci is None:
+            try:
+                self._tells_ci = await self._asks_about_ci()
+            except ConveyorError as error:
+                self._log.debug("the forge cannot be asked which one it is", reason=str(error))
+        return self._tells_ci is not False
 
     async def _tell(self, text: str, level: Level) -> None:
         self._log.warning("senders", what=text)

@@ -5,7 +5,7 @@ from datetime import datetime
 from msgspec import Struct, structs
 
 from conveyor.contracts import facts_ids
-from conveyor.contracts.events import AnyEvent, CloseKind, IssueChanged, IssueClosed, Origin
+from conveyor.contracts.events import AnyEvent, CloseKind, CommitStatusChanged, IssueChanged, IssueClosed, Origin
 from conveyor.reconciler.core.text import RELATIONS
 
 SOURCES = (facts_ids.PLANE, facts_ids.GITEA)
@@ -48,12 +48,15 @@ class Ledger(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Source -> the kind of alarm that people know of."""
 
 
-def counted(ledger: Ledger, seq: int, event: AnyEvent) -> Ledger:
-    """Return the ledger with one more stored event; what no webhook could have told is no loss."""
+def counted(ledger: Ledger, seq: int, event: AnyEvent, *, tells_ci: bool = True) -> Ledger:
+    """Return the ledger with one more stored event; what no webhook could have told is no loss.
+
+    `tells_ci` says whether the forge tells by webhook that CI has finished.
+    """
     account = ledger.accounts.get(event.source, Account())
     if event.source in SOURCES and event.origin is Origin.WEBHOOK:
         account = _arrived(_on_day(account, event), event)
-    elif event.source in SOURCES and event.origin is Origin.RECONCILER and _was_tellable(event):
+    elif event.source in SOURCES and event.origin is Origin.RECONCILER and _was_tellable(event, tells_ci=tells_ci):
         account = _repaired(_on_day(account, event), event)
     else:
         return structs.replace(ledger, seq=seq)
@@ -82,10 +85,16 @@ def _repaired(account: Account, event: AnyEvent) -> Account:
     )
 
 
-def _was_tellable(event: AnyEvent) -> bool:
-    if isinstance(event, IssueClosed):
-        return event.how not in (CloseKind.DELETED, CloseKind.ARCHIVED)
-    return not (isinstance(event, IssueChanged) and event.fields == (RELATIONS,))
+def _was_tellable(event: AnyEvent, *, tells_ci: bool) -> bool:
+    match event:
+        case IssueClosed():
+            return event.how not in (CloseKind.DELETED, CloseKind.ARCHIVED)
+        case IssueChanged():
+            return event.fields != (RELATIONS,)
+        case CommitStatusChanged():
+            return tells_ci
+        case _:
+            return True
 
 
 def alarms(ledger: Ledger, threshold: float) -> dict[str, str]:
