@@ -6,7 +6,9 @@ import msgspec
 import pytest
 
 from conveyor.contracts.errors import TransientError
-from conveyor.servicekit.bus import Bus, ask, register, serve
+from conveyor.servicekit.bus import Bus, ask, connect, register, serve
+from conveyor.servicekit.nats_process import NatsProcess
+from conveyor.servicekit.sections import NatsSettings
 
 Make = Callable[..., Any]
 
@@ -45,6 +47,22 @@ async def test_questions_are_answered_until_the_answering_ends(bus: Bus) -> None
     for end in ends:
         await end()
     assert await ask(bus, "ctl.run.a") is None
+
+
+async def test_who_stopped_answering_during_an_outage_does_not_answer_after_it(
+    own_nats: NatsProcess, eventually: Any
+) -> None:
+    """Else a runner would be taken for the owner of a run for ever, and nobody would take it over."""
+    bus = await connect(NatsSettings(url=own_nats.url), name="test")
+    end = await serve(bus, "ctl.run.a", lambda _body: b"yes")
+    assert await ask(bus, "ctl.run.a") == b"yes"
+    await own_nats.kill()
+    await eventually(lambda: not bus.is_connected)
+    await end()
+    await own_nats.start()
+    await eventually(lambda: bus.is_connected)
+    assert await ask(bus, "ctl.run.a") is None
+    await bus.close()
 
 
 async def test_an_owner_that_does_not_answer_in_time_is_an_error_not_nobody(bus: Bus) -> None:

@@ -150,11 +150,22 @@ class Bus:
     async def subscribe(
         self, subject: str, receive: Callable[[Msg], Awaitable[None]], *, queue: str = ""
     ) -> Subscription:
-        """Call `receive` for every message, one after the other; survives reconnects."""
+        """Call `receive` for every message, one after the other; survives reconnects. TransientError without a server.
+
+        `unsubscribe` ends it, also while disconnected: what is not ended is subscribed to anew after every outage.
+        """
         await self.wait_connected()
-        return await self.client.subscribe(
-            subject, queue=queue, cb=receive, pending_msgs_limit=-1, pending_bytes_limit=256 * 1024 * 1024
-        )
+        try:
+            return await self.client.subscribe(
+                subject, queue=queue, cb=receive, pending_msgs_limit=-1, pending_bytes_limit=256 * 1024 * 1024
+            )
+        except nats.errors.Error as error:
+            raise TransientError(f"cannot subscribe to {subject}: {error}") from error
+
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        """End a subscription; one that has ended already, or whose connection is closed, is no error."""
+        with contextlib.suppress(nats.errors.Error, TimeoutError):
+            await subscription.unsubscribe()
 
     def new_inbox(self) -> str:
         """Return a subject that nobody else uses."""

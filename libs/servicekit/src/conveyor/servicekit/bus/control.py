@@ -17,8 +17,7 @@ async def serve(bus: Bus, subject: str, answer: Answer) -> Callable[[], Awaitabl
     subscription = await bus.subscribe(subject, _answering(bus, answer))
 
     async def end() -> None:
-        if bus.is_connected:
-            await subscription.unsubscribe()
+        await bus.unsubscribe(subscription)
 
     return end
 

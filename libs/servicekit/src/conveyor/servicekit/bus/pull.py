@@ -113,11 +113,9 @@ class Puller:
         self._subscription = await self._bus.subscribe(self._inbox, self._receive)
 
     async def _drop(self) -> None:
-        """Forget the subscription, also while disconnected: else the library subscribes anew to it for ever."""
         old, self._subscription = self._subscription, None
         if old is not None:
-            with contextlib.suppress(nats.errors.Error, TimeoutError):
-                await old.unsubscribe()
+            await self._bus.unsubscribe(old)
 
     async def _pull(self) -> None:
         batch, self._wanted = self._wanted, 0

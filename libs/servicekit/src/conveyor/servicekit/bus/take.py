@@ -9,7 +9,6 @@ import contextlib
 from collections.abc import Callable
 from typing import Self
 
-import nats.errors
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 
@@ -53,8 +52,7 @@ class Taker:
     async def __aexit__(self, *_exc_info: object) -> None:
         self._forget()
         for subscription in self._subscriptions:
-            with contextlib.suppress(nats.errors.Error):
-                await subscription.unsubscribe()
+            await self._bus.unsubscribe(subscription)
 
     async def take(self, room: int) -> list[Delivery]:
         """Return at most `room` deliveries; none when there is none, or no server to ask."""
