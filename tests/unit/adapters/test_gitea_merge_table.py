@@ -29,6 +29,8 @@ PUSH = "PushRejected with remote message: "
     ("status", "words", "answer"),
     [
         (0, "merging pull request 7: no answer from git", MergeAnswer.RETRY),
+        (0, "merging pull request 7 of acme/conflict-tool: no answer from git", MergeAnswer.RETRY),
+        (504, "<html>a conflict of dependencies</html>", MergeAnswer.RETRY),
         (200, "", MergeAnswer.RETRY),
         (201, "", MergeAnswer.RETRY),
         (405, "Please try again later", MergeAnswer.RETRY),

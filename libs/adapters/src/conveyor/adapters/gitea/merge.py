@@ -68,6 +68,8 @@ def _open_meaning(attempt: MergeAttempt) -> MergeAnswer:
     words = attempt.words.lower()
     if attempt.is_conflict_report:
         return MergeAnswer.CONFLICT
+    if attempt.status == 0 or attempt.status > 500:  # words of ours or a proxy's, which may hold any phrase
+        return MergeAnswer.RETRY
     if attempt.status == 409 and "head out of date" in words:
         return MergeAnswer.HEAD_MOVED
     for answer, phrases in _PHRASES:
