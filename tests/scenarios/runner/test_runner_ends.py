@@ -92,6 +92,31 @@ async def test_an_outcome_outlives_a_bus_that_is_away(
 
 
 @pytest.mark.behaviour("RU-10")
+async def test_an_outcome_outlives_a_runner_that_dies_before_it_could_tell_it(
+    own_nats: NatsProcess, tmp_path: Path, eventually: Eventually
+) -> None:
+    """The bus goes while the agent works, the runner after it: what came of the run lies on its disk."""
+    bus = await connect(NatsSettings(url=own_nats.url), name="test")
+    await provision(bus)
+    async with world(tmp_path, bus, own_nats.url) as rig:
+        agent = rig.agent({"developer": [{"do": "nothing", "delay_s": 1.5}]})
+        async with process(rig, agent, "runner-1") as first:
+            command = await rig.order()
+            await rig.speaks(command, eventually)
+            await own_nats.kill()
+            note = tmp_path / "runner-1" / "live" / f"{command.run_id}.json"
+            await eventually(lambda: '"kind":"failed"' in note.read_text(), timeout_s=30)
+            first.kill()
+        await own_nats.start()
+        async with running(rig.settings(agent, "runner-1")):
+            outcome = await rig.outcome(command, eventually, timeout_s=30)
+            await rig.acknowledged(eventually)
+        assert (outcome.kind, outcome.reason) == (OutcomeKind.FAILED, OutcomeReason.AGENT_ERROR), "and not lost"
+        assert len(await rig.events(RunFinished)) == 1
+    await bus.close()
+
+
+@pytest.mark.behaviour("RU-10")
 async def test_a_runner_killed_in_the_middle_is_reported_lost_by_another(rig: Rig, eventually: Eventually) -> None:
     agent = rig.agent({"developer": ["hang", "succeed"]})
     async with process(rig, agent, "runner-1") as first:

@@ -1,8 +1,6 @@
 """The composition root: adapters, git, bus and the loops of one runner process."""
 
 import asyncio
-import base64
-import fcntl
 import os
 import shutil
 import socket
@@ -15,17 +13,21 @@ from conveyor.adapters.plane import PlaneTracker
 from conveyor.contracts import streams, subjects
 from conveyor.contracts.commands import Priority, StartRun
 from conveyor.contracts.errors import SettingsError
+from conveyor.runner.accounts import Accounts
 from conveyor.runner.alarm import Alarm
 from conveyor.runner.assignment import Means
+from conveyor.runner.books import Books, Shelf
 from conveyor.runner.breakers import Breakers
 from conveyor.runner.caps import Caps
 from conveyor.runner.claims import Claims
 from conveyor.runner.core.plan import inherited
 from conveyor.runner.disk import Disk
 from conveyor.runner.farewell import Farewell
-from conveyor.runner.handlers import Desk, Figures, Known, RunHandler
+from conveyor.runner.handlers import Desk, Known, RunHandler
+from conveyor.runner.home import take_root
 from conveyor.runner.hooks import Hooks
 from conveyor.runner.live import LiveRuns
+from conveyor.runner.log_stream import LogStream
 from conveyor.runner.preflight import Preflight
 from conveyor.runner.presence import Announcer, Here
 from conveyor.runner.process import Stop, conceal
@@ -35,7 +37,7 @@ from conveyor.runner.settings import Settings, check, with_presets
 from conveyor.runner.spend import Spend
 from conveyor.runner.standby import Standby
 from conveyor.runner.tidy import Ground, Tidy
-from conveyor.runner.workspace import Git, Workspaces
+from conveyor.runner.workspace import Git, Workspaces, authorization
 from conveyor.servicekit.bus import (
     Bucket,
     Bus,
@@ -49,7 +51,6 @@ from conveyor.servicekit.bus import (
     provision,
     ready,
     register,
-    wire,
 )
 from conveyor.servicekit.clock import SYSTEM_CLOCK
 from conveyor.servicekit.health import Health, health_server
@@ -70,7 +71,7 @@ async def start(service: Service, settings: Settings) -> None:
     for name, agent in settings.agents.items():
         if agent.output not in FORMATS:
             raise SettingsError(f"agents.{name}.output: {agent.output!r} is not one of {', '.join(sorted(FORMATS))}")
-    root = _root(service, settings)
+    root = take_root(service, settings.runner.root)
     bus = await connect(settings.nats, name="runner")
     service.resources.push_async_callback(bus.close)
     service.spawn("bus", bus.watch(service.stopping))
@@ -98,27 +99,13 @@ class _Runner:
             pools=settings.runner.pools,
             slots=settings.runner.slots,
         )
-        self._breakers = Breakers(Bucket(bus, streams.BREAKERS), SYSTEM_CLOCK)
         self._hooks = Hooks(settings.runner.hooks)
         self._sessions = Sessions(root)
         self._disk = Disk(root, settings.runner.min_free_mb)
-        desk = Desk(
-            bus=bus,
-            events=EventLog(bus),
-            tasks=TaskStore(bus),
-            claims=Claims(Bucket(bus, streams.RUNS), self._here.runner_id),
-            live=LiveRuns(root),
-            breakers=self._breakers,
-            caps=Caps(Bucket(bus, streams.LEASES), settings.runner.caps, self._here.runner_id),
-            alert=Alarm(CommandQueue(bus), SYSTEM_CLOCK),
-            clock=SYSTEM_CLOCK,
-            figures=Figures(self._metrics),
-        )
-        projects = {project.name: project for project in settings.project}
-        self._tasks = desk.tasks
+        self._tasks = TaskStore(bus)
         means = self._means(root, environment, ability)
         self._workspaces = means.workspaces
-        self._handler = RunHandler(desk, means, Known(projects=projects, agents=settings.agents), self._preflight)
+        self._handler = RunHandler(self._desk(root), means, self._known())
 
     async def start(self) -> None:
         """Start the loops."""
@@ -143,6 +130,31 @@ class _Runner:
         self._service.spawn(
             "runs",
             consume_by_priority(self._bus, self._queues(), self._handler, slots=self._slots, stopping=stopping),
+        )
+
+    def _known(self) -> Known:
+        return Known(
+            projects={project.name: project for project in self._settings.project}, agents=self._settings.agents
+        )
+
+    def _desk(self, root: Path) -> Desk:
+        bus, name, settings = self._bus, self._here.runner_id, self._settings
+        shelf = Shelf(
+            claims=Claims(Bucket(bus, streams.RUNS), name),
+            live=LiveRuns(root),
+            events=EventLog(bus),
+            clock=SYSTEM_CLOCK,
+            metrics=self._metrics,
+        )
+        breakers = Breakers(Bucket(bus, streams.BREAKERS), SYSTEM_CLOCK)
+        return Desk(
+            bus=bus,
+            tasks=self._tasks,
+            books=Books(shelf),
+            accounts=Accounts(breakers, settings.agents, Alarm(CommandQueue(bus), SYSTEM_CLOCK)),
+            caps=Caps(Bucket(bus, streams.LEASES), settings.runner.caps, name),
+            preflight=self._preflight,
+            show_load=self._metrics.gauge("busy", "Runs in hand").set,
         )
 
     def _tidy(self) -> Tidy:
@@ -219,7 +231,7 @@ class _Runner:
         git = Git(
             search_path=environment.get("PATH", os.defpath),
             author=author,
-            authorization=_authorization(gitea.user, gitea.token.reveal()),
+            authorization=authorization(gitea.user, gitea.token.reveal()),
         )
         return Means(
             workspaces=Workspaces(root, git),
@@ -248,38 +260,3 @@ class _Runner:
         sandbox = Sandbox(self._settings.runner.sandbox, ability, git, Hideout(root=root, hidden=hidden))
         sandbox.announce()
         return sandbox
-
-
-class LogStream:
-    """The LOGS stream as a place for chunks."""
-
-    def __init__(self, bus: Bus) -> None:
-        self._bus = bus
-
-    async def append(self, subject: str, chunk: bytes) -> None:
-        """Store one chunk."""
-        _, project, key, run_id = subject.split(".", 3)
-        await wire.publish(self._bus, subject, chunk, {"Conveyor-Task": f"{project}/{key}", "Conveyor-Run": run_id})
-
-
-def _authorization(user: str, token: str) -> str:
-    """Return git's header for the forge: Gitea takes a token as password, or as name beside this password."""
-    if not token:
-        return ""
-    pair = f"{user}:{token}" if user else f"{token}:x-oauth-basic"
-    return "Basic " + base64.b64encode(pair.encode()).decode()
-
-
-def _root(service: Service, settings: Settings) -> Path:
-    """Return the runner's root, ours alone while the process lives: another runner would sweep our runs away."""
-    folder = service.config_path.parent if service.config_path else Path()
-    root = (folder / settings.runner.root).resolve()
-    root.mkdir(parents=True, exist_ok=True)
-    root.chmod(0o700)  # an agent may leave programs there that run as we do
-    lock = (root / "lock").open("w")
-    service.resources.callback(lock.close)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        raise SettingsError(f"runner.root: {root} is in use by another runner; give each a root of its own") from error
-    return root

@@ -1,5 +1,8 @@
 """The way home of what an agent left: commit, push, pull request; what cannot be brought home is no success."""
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
 from msgspec.structs import replace
 
 from conveyor.contracts.errors import PermanentError, TransientError
@@ -13,6 +16,7 @@ from conveyor.servicekit.backoff import delays, retry
 
 PUSH_ATTEMPTS = 6
 """A finished run is worth waiting for the forge: about a minute in all."""
+T = TypeVar("T")
 _log = logs.get("runner")
 
 
@@ -44,14 +48,11 @@ class Homecoming:
         head = await means.workspaces.commit(workspace, commit_message(command))
         if head == (workspace.expected or workspace.base):
             return head  # nothing was left, and nothing brought in
-        await means.remember(head, command)
-        await self._a.still_ours()
-        waits = delays(1.0, 20.0, command.run_id)
-        pushed = await retry(
-            lambda: means.workspaces.push(workspace, head), waits, attempts=PUSH_ATTEMPTS, clock=means.clock
-        )
+        await self._a.still_ours()  # waits while the bus is away, which the next step needs
+        await self._patiently(lambda: means.remember(head, command))
+        pushed = await self._patiently(lambda: means.workspaces.push(workspace, head))
         if pushed != head:
-            await means.remember(pushed, command)
+            await self._patiently(lambda: means.remember(pushed, command))
         return pushed
 
     async def _propose(self, workspace: Workspace, outcome: Outcome) -> Outcome:
@@ -62,15 +63,16 @@ class Homecoming:
         if not await means.workspaces.differs_from_target(workspace, outcome.head):
             return outcome
         title, body = pull_request_text(self._command)
-        found = await retry(
+        found = await self._patiently(
             lambda: means.forge.ensure_pull_request(
                 project.repository, self._command.branch, project.target_branch, title, body
-            ),
-            delays(1.0, 20.0, self._command.run_id),
-            attempts=PUSH_ATTEMPTS,
-            clock=means.clock,
+            )
         )
         return replace(outcome, pull_request=found.number)
+
+    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+        waits = delays(1.0, 20.0, self._command.run_id)
+        return await retry(call, waits, attempts=PUSH_ATTEMPTS, clock=self._means.clock)
 
     def _spoilt(self, outcome: Outcome, kind: OutcomeKind, reason: OutcomeReason, error: Exception) -> Outcome:
         """A good run whose work cannot be brought home is none; a failed one stays what it was."""

@@ -1,6 +1,7 @@
 """Runs git for the runner: own configuration, no hooks, no questions, credentials only where they are needed."""
 
 import asyncio
+import base64
 import contextlib
 import os
 import re
@@ -109,6 +110,14 @@ class Git:
         if process.returncode:
             raise GitError(f"git {arguments[0]} failed: {_last_line(errors) or _last_line(text)}", text + errors)
         return text.strip()
+
+
+def authorization(user: str, token: str) -> str:
+    """Return git's header for the forge: Gitea takes a token as password, or as name beside this password."""
+    if not token:
+        return ""
+    pair = f"{user}:{token}" if user else f"{token}:x-oauth-basic"
+    return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
