@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from conveyor.adapters.health_probe import HealthProbe
-from conveyor.adapters.telegram import MAX_CHARS, Telegram
+from conveyor.adapters.telegram import MAX_UNITS, Telegram
 from conveyor.adapters.webhook_out import WebhookOut
 from conveyor.contracts.errors import PermanentError, SettingsError, TransientError
 from conveyor.simulator.http_server import HttpServer
@@ -45,13 +45,14 @@ async def test_a_telegram_message_holds_text_and_link(receiver: Receiver) -> Non
     telegram = Telegram("12:token", "-100", receiver.url)
     await telegram.notify("info", "SHOP-1 waits", "https://plane.test/SHOP-1")
     await telegram.notify("alert", "x" * 5000, "https://plane.test/SHOP-1")
+    await telegram.notify("alert", "x" + "\U0001f680" * 5000, "https://plane.test/SHOP-1")
     await telegram.close()
     path, body = receiver.told[0]
     assert path == "/bot12:token/sendMessage"
     assert body == {"chat_id": "-100", "text": "SHOP-1 waits\nhttps://plane.test/SHOP-1"}
-    long = receiver.told[1][1]["text"]
-    assert len(long) <= MAX_CHARS
-    assert long.endswith("https://plane.test/SHOP-1")
+    for _, told in receiver.told[1:]:
+        assert MAX_UNITS - 1 <= len(told["text"].encode("utf-16-le")) // 2 <= MAX_UNITS, "an emoji counts twice"
+        assert told["text"].endswith("\nhttps://plane.test/SHOP-1")
 
 
 async def test_telegrams_wait_is_read_from_its_body(receiver: Receiver) -> None:

@@ -6,8 +6,8 @@ from conveyor.adapters.transport import client_for, request, retry_after_s, send
 from conveyor.contracts.errors import PermanentError, TransientError
 
 API = "https://api.telegram.org"
-MAX_CHARS = 4096
-"""Telegram's limit for one message."""
+MAX_UNITS = 4096
+"""Telegram's limit for one message, in units of UTF-16: an emoji is two."""
 _MARKS = {"warning": "⚠️ ", "alert": "🛑 "}
 
 
@@ -29,7 +29,7 @@ class Telegram:
     async def send(self, text: str, link: str = "") -> None:
         """Send plain text and a link on a line of its own; a ConveyorError when Telegram does not take it."""
         tail = f"\n{link}" if link else ""
-        body = {"chat_id": self._chat_id, "text": text[: MAX_CHARS - len(tail)] + tail}
+        body = {"chat_id": self._chat_id, "text": _cut(text, MAX_UNITS - _units(tail)) + tail}
         doing = "sending a Telegram message"
         response = await send(self._client, request(self._client, doing, "POST", "sendMessage", json=body), doing)
         if response.is_success:
@@ -39,6 +39,14 @@ class Telegram:
         if response.status_code >= 500:
             raise TransientError(f"{doing}: answered {response.status_code}")
         raise PermanentError(f"{doing}: answered {response.status_code}; are the bot's token and the chat id right?")
+
+
+def _units(text: str) -> int:
+    return len(text.encode("utf-16-le", "replace")) // 2
+
+
+def _cut(text: str, units: int) -> str:
+    return text.encode("utf-16-le", "replace")[: 2 * units].decode("utf-16-le", "ignore")
 
 
 def _asked_s(response: httpx.Response) -> float | None:
