@@ -73,7 +73,8 @@ class Child:
     def kill(self) -> None:
         """End it and its process group at once."""
         if self._process.returncode is None:
-            os.killpg(self.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself, and nobody has told us yet
+                os.killpg(self.pid, signal.SIGKILL)
 
     async def _hand_on(self) -> None:
         stream = self._process.stdout
