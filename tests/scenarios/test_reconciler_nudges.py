@@ -100,4 +100,4 @@ async def test_a_nudged_gate_that_is_red_is_silent_and_one_that_is_green_lets_th
     await stage.reaches(DONE)
     assert "nudged: the pull request can be merged by now" in await stage.notes()
     assert await repairs(stage, told) == [0]
-    assert told == ["SHOP-1 is in done by a repair: it stood still though it could go on."]
+    assert told == ["SHOP-1 is in done by a repair: it stood still, and nobody would have told it."]

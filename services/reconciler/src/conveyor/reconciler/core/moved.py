@@ -68,7 +68,7 @@ def announced(book: Notebook, pending: Pending, task: Task) -> str:
     if task.stage in book.told.get(task.key, ()):
         return ""
     if pending.source not in SOURCES:
-        return f"{task.key} is in {task.stage} by a repair: it stood still though it could go on."
+        return f"{task.key} is in {task.stage} by a repair: it stood still, and nobody would have told it."
     return f"{task.key} is in {task.stage} by a repair: {pending.source} told nobody of {pending.kind}."
 
 
