@@ -154,6 +154,7 @@ class _Runner:
             accounts=Accounts(breakers, settings.agents, Alarm(CommandQueue(bus), SYSTEM_CLOCK)),
             caps=Caps(Bucket(bus, streams.LEASES), settings.runner.caps, name),
             preflight=self._preflight,
+            stopping=self._service.stopping,
             show_load=self._metrics.gauge("busy", "Runs in hand").set,
         )
 

@@ -47,6 +47,8 @@ class Desk(Struct, frozen=True, kw_only=True):
     accounts: Accounts
     caps: Caps
     preflight: Preflight
+    stopping: asyncio.Event
+    """Set when nothing more is to be begun."""
     show_load: Callable[[int], None]
     """Told how many runs are in hand."""
 
@@ -151,6 +153,8 @@ class RunHandler:
         """Have the run in hand until its end; False when it was claimed before."""
         if command.run_id in self._switches:
             raise Leave(f"{command.run_id} is in our own hands")
+        if self._desk.stopping.is_set():
+            raise TransientError("this runner stops: the command is another's")
         switch = self._switches[command.run_id] = StopSwitch()
         self._tasks_at_work[command.run_id] = (command.project, command.key)
         self._note_load()

@@ -2,9 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
@@ -18,6 +17,7 @@ from conveyor.runner.core.agent import Agent
 from conveyor.runner.core.plan import Ground, RunSpec, plan
 from conveyor.runner.homecoming import Homecoming
 from conveyor.runner.hooks import Name, Scene
+from conveyor.runner.interruption import unless
 from conveyor.runner.logs import LogShipper
 from conveyor.runner.process import Stop, StopSwitch
 from conveyor.runner.sandbox import Room, Stay
@@ -27,7 +27,6 @@ from conveyor.runner.workspace.places import safe_name
 
 _PUSHED = (OutcomeKind.SUCCEEDED, OutcomeKind.FAILED, OutcomeKind.TIMEOUT, OutcomeKind.TRANSIENT)
 """What an agent left is kept also when it failed: the next attempt goes on from there."""
-T = TypeVar("T")
 
 
 async def carry_out(means: Means, assignment: Assignment) -> Outcome:
@@ -58,7 +57,7 @@ class _OneRun:
 
     async def run(self) -> Outcome:
         """Return the outcome; only a lost claim is an error."""
-        begun = await _unless(self._switch.asked, Beginning(self._means, self._a).prepare())
+        begun = await unless(self._switch.asked, Beginning(self._means, self._a).prepare())
         if begun is None:
             return _stopped(self._switch)
         if isinstance(begun, Outcome):
@@ -66,7 +65,7 @@ class _OneRun:
         outcome = await self._execute(begun)
         if outcome.kind not in _PUSHED or outcome.reason is OutcomeReason.LAUNCH_FAILED:
             return outcome
-        home = await _unless(self._switch.called_off, Homecoming(self._means, self._a).bring(begun.workspace, outcome))
+        home = await unless(self._switch.called_off, Homecoming(self._means, self._a).bring(begun.workspace, outcome))
         return home or replace(_stopped(self._switch), usage=outcome.usage, session_id=outcome.session_id)
 
     async def _execute(self, begun: Begun) -> Outcome:
@@ -135,22 +134,6 @@ class _OneRun:
             take=self._shipper.write,
             read_target=read_target,
         )
-
-
-async def _unless(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """Return what the work comes to; None once the event comes first, and the work has been cancelled and has ended."""
-    if event.is_set():
-        work.close()
-        return None
-    working = asyncio.create_task(work)
-    called = asyncio.create_task(event.wait())
-    try:
-        await asyncio.wait({working, called}, return_when=asyncio.FIRST_COMPLETED)
-        return working.result() if working.done() else None
-    finally:
-        for task in (working, called):
-            task.cancel()
-        await asyncio.wait({working, called})
 
 
 def _stopped(switch: StopSwitch) -> Outcome:

@@ -4,6 +4,7 @@ import asyncio
 
 from conveyor.contracts.errors import PermanentError, TransientError
 from conveyor.runner.disk import Disk
+from conveyor.runner.interruption import unless
 from conveyor.runner.workspace import Workspaces
 from conveyor.servicekit import logs
 
@@ -23,16 +24,7 @@ class Standby:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Go on until the runner stops; what is being made then is left half done, and deleted at its next start."""
-        working = asyncio.create_task(self._work())
-        ending = asyncio.create_task(stopping.wait())
-        try:
-            await asyncio.wait({working, ending}, return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                working.result()
-        finally:
-            for task in (working, ending):
-                task.cancel()
-            await asyncio.wait({working, ending})
+        await unless(stopping, self._work())
 
     async def _work(self) -> None:
         was_idle = False

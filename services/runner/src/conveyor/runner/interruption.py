@@ -1,0 +1,23 @@
+"""Work that is given up when an event comes before its end: a cancel of a run, the stop of the runner."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+async def unless(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
+    """Return what the work comes to; None when the event comes first: the work is then cancelled, and has ended."""
+    if event.is_set():
+        work.close()
+        return None
+    working = asyncio.create_task(work)
+    called = asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait({working, called}, return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        for task in (working, called):
+            task.cancel()
+        await asyncio.wait({working, called})
