@@ -3,7 +3,6 @@
 from importlib.metadata import version
 
 import msgspec
-import structlog
 
 from conveyor.adapters.gitea import GiteaForge
 from conveyor.adapters.health_probe import HealthProbe
@@ -24,6 +23,7 @@ from conveyor.contracts.commands import (
     ReleaseDependents,
     SetStatus,
 )
+from conveyor.servicekit import logs
 from conveyor.servicekit.bus import (
     Bucket,
     Bus,
@@ -68,7 +68,7 @@ from conveyor.stage_engine.settings import Settings, check_engine
 VERSION = version("conveyor-stage-engine")
 WAITING_AT_ONCE = 256
 """How many merges, monitors and notifications may be in hand: all they do is wait, for their turn or an answer."""
-log = structlog.get_logger()
+log = logs.get("app")
 
 
 async def start(service: Service, settings: Settings) -> None:

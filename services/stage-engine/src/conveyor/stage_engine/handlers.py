@@ -4,7 +4,6 @@ Order of delivery, redelivery and the number of engines do not matter: what coun
 compare-and-set that commits each transition as one message (rules 2 and 4).
 """
 
-import structlog
 from msgspec import Struct, structs
 
 from conveyor.contracts import codec, subjects
@@ -12,13 +11,14 @@ from conveyor.contracts.errors import MessageError, PermanentError, TransientErr
 from conveyor.contracts.events import AnyEvent
 from conveyor.contracts.task import Task
 from conveyor.contracts.transition import TaskRecord
+from conveyor.servicekit import logs
 from conveyor.servicekit.bus import Conflict, Delivery, EventLog, TaskStore
 from conveyor.servicekit.metrics import Metrics
 from conveyor.stage_engine.core.decide import decide
 from conveyor.stage_engine.look import Look
 from conveyor.stage_engine.projects import Projects
 
-log = structlog.get_logger()
+log = logs.get("decide")
 RACES = 20
 """How often one doorbell may lose the race for its task before it is rung again later."""
 CACHED = 4096

@@ -6,7 +6,6 @@ from the forge. Facts that no longer hold come back as None with the reason in t
 
 from typing import TypeVar
 
-import structlog
 from msgspec import structs
 
 from conveyor.contracts.errors import TransientError
@@ -29,10 +28,11 @@ from conveyor.contracts.observed import StateChange
 from conveyor.contracts.project import Project
 from conveyor.contracts.spoken import start_state_id
 from conveyor.contracts.task import CANCELLED, Task
+from conveyor.servicekit import logs
 from conveyor.stage_engine.ports import Forge, Tracker
 from conveyor.stage_engine.projects import Projects
 
-log = structlog.get_logger()
+log = logs.get("look")
 Spoken = TypeVar("Spoken", VerdictGiven, CommentAdded)
 
 

@@ -3,14 +3,13 @@
 import asyncio
 from datetime import timedelta
 
-import structlog
-
 from conveyor.contracts import streams
 from conveyor.contracts.errors import TransientError
+from conveyor.servicekit import logs
 from conveyor.servicekit.bus import Bus, TaskStore, acknowledged_up_to, forget
 from conveyor.servicekit.clock import Clock
 
-log = structlog.get_logger()
+log = logs.get("retention")
 EVERY_S = 3600.0
 
 

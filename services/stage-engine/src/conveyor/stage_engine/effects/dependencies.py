@@ -1,19 +1,18 @@
 """Effects inside Conveyor: what tasks wait for each other is looked at, and a run that is not wanted is stopped."""
 
-import structlog
-
 from conveyor.contracts import ids, subjects
 from conveyor.contracts.circles import circle_of
 from conveyor.contracts.commands import AnyCommand, CancelRun, CheckDependencies, ReleaseDependents
 from conveyor.contracts.events import DependencyChanged
 from conveyor.contracts.task import Task
+from conveyor.servicekit import logs
 from conveyor.servicekit.bus import Bus, EventLog, TaskStore, ask
 from conveyor.servicekit.clock import Clock
 from conveyor.stage_engine.ports import Tracker
 from conveyor.stage_engine.projects import Projects
 from conveyor.stage_engine.telling import header
 
-log = structlog.get_logger()
+log = logs.get("dependencies")
 CANCEL_TIMEOUT_S = 5.0
 
 

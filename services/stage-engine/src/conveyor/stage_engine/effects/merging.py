@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import msgspec
-import structlog
 from msgspec import Struct
 
 from conveyor.contracts import facts_ids, ids
@@ -19,6 +18,7 @@ from conveyor.contracts.events import BranchPushed
 from conveyor.contracts.observed import CiState, MergeAnswer, MergeResult
 from conveyor.contracts.project import Project
 from conveyor.contracts.task import Task
+from conveyor.servicekit import logs
 from conveyor.servicekit.backoff import delays
 from conveyor.servicekit.bus import Bucket, EventLog, TaskStore
 from conveyor.servicekit.clock import Clock
@@ -28,7 +28,7 @@ from conveyor.stage_engine.projects import Projects
 from conveyor.stage_engine.settings import EngineSettings
 from conveyor.stage_engine.telling import header
 
-log = structlog.get_logger()
+log = logs.get("merging")
 PIN_TTL_S = 7 * 86_400
 _RED = ("failure", "error", "warning")
 

@@ -4,11 +4,10 @@ import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
-import structlog
-
 from conveyor.contracts.commands import CheckHealth, Notify
 from conveyor.contracts.errors import PermanentError
 from conveyor.contracts.task import Task
+from conveyor.servicekit import logs
 from conveyor.servicekit.bus import Bucket
 from conveyor.servicekit.clock import Clock
 from conveyor.stage_engine.effects.patience import pause
@@ -16,7 +15,7 @@ from conveyor.stage_engine.ports import Messenger, Probe
 from conveyor.stage_engine.projects import Projects
 from conveyor.stage_engine.settings import EngineSettings
 
-log = structlog.get_logger()
+log = logs.get("people")
 SENT_TTL_S = 30 * 86_400
 """As long as commands are kept."""
 

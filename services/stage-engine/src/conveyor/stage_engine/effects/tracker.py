@@ -1,15 +1,14 @@
 """Effects on the tracker: the latest status only, and comments that are said once."""
 
-import structlog
-
 from conveyor.contracts import ids
 from conveyor.contracts.commands import PostComment, SetStatus
 from conveyor.contracts.task import Task
+from conveyor.servicekit import logs
 from conveyor.servicekit.bus import TaskStore
 from conveyor.stage_engine.ports import Tracker
 from conveyor.stage_engine.projects import Projects
 
-log = structlog.get_logger()
+log = logs.get("tracker")
 
 
 class TrackerEffects:

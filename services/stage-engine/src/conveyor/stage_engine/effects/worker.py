@@ -3,18 +3,17 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import structlog
-
 from conveyor.contracts import codec, ids
 from conveyor.contracts.commands import AnyCommand, CheckHealth, Merge
 from conveyor.contracts.errors import PermanentError
 from conveyor.contracts.events import EffectFinished
 from conveyor.contracts.task import Task, Waiting
+from conveyor.servicekit import logs
 from conveyor.servicekit.bus import Delivery, EventLog, TaskStore
 from conveyor.servicekit.clock import Clock
 from conveyor.stage_engine.telling import header
 
-log = structlog.get_logger()
+log = logs.get("effects")
 AWAITED = {Merge: "merge", CheckHealth: "check_health"}
 """Effects whose end the task waits for, by the name their report carries."""
 

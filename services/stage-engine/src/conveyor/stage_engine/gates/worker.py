@@ -1,19 +1,18 @@
 """The gates loop: takes an EvaluateGate, looks at the facts, publishes what it found under the command's own id."""
 
-import structlog
-
 from conveyor.contracts import codec, ids
 from conveyor.contracts.commands import EvaluateGate
 from conveyor.contracts.errors import PermanentError
 from conveyor.contracts.events import CheckResult, GateEvaluated
 from conveyor.contracts.task import Waiting
+from conveyor.servicekit import logs
 from conveyor.servicekit.bus import Delivery, EventLog, TaskStore
 from conveyor.stage_engine.gates.context import Context, Ground, failed
 from conveyor.stage_engine.gates.registry import evaluate
 from conveyor.stage_engine.projects import Projects
 from conveyor.stage_engine.telling import header
 
-log = structlog.get_logger()
+log = logs.get("gates")
 
 
 class GateWorker:
