@@ -12,11 +12,10 @@ from conveyor.contracts.errors import MessageError
 from conveyor.contracts.events import AnyEvent
 from conveyor.contracts.transition import TaskRecord
 
-type_name = str
 Upcast = Callable[[dict[str, Any]], dict[str, Any]]
 
-UPCASTS: dict[tuple[type_name, int], Upcast] = {}
-"""(type, old version) -> what turns its body into the next version. Append-only, as the golden messages are."""
+UPCASTS: dict[tuple[str, int], Upcast] = {}
+"""(name of a type, old version) -> what makes the next version of its body. Append-only, as the golden messages are."""
 
 
 class Head(Struct):

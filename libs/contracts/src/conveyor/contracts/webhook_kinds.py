@@ -31,14 +31,14 @@ WEBHOOK_EVENTS = (
     ReviewSubmitted,
 )
 """Every kind of event whose origin can be a webhook."""
-IS_VERDICT_OF_WEBHOOK = frozenset({Via.STATUS, Via.COMMENT})
+WEBHOOK_VERDICTS = frozenset({Via.STATUS, Via.COMMENT})
 """The doors for verdicts that lead through the tracker; the others are our own."""
 
 
 def webhook_kinds() -> tuple[str, ...]:
     """Return every kind a webhook can tell, told apart where one type stands for several changes of the world."""
     apart: dict[type, tuple[str, ...]] = {
-        VerdictGiven: tuple(sorted(IS_VERDICT_OF_WEBHOOK)),
+        VerdictGiven: tuple(sorted(WEBHOOK_VERDICTS)),
         PullRequestChanged: tuple(PullRequestAction),
         ReviewSubmitted: tuple(ReviewValue),
     }

@@ -166,11 +166,11 @@ def _with_secrets(raw: Raw, kind: type[msgspec.Struct], folder: Path, place: str
     found = dict(raw)
     for name, wanted in field_types(kind).items():
         if is_secret(wanted):
-            _take_file(found, name, name, folder, place)
+            _take_file(found, name, folder, place)
         elif is_secrets(wanted):
             single = name.removesuffix("s")
             for key in (single, name):
-                _take_file(found, key, key, folder, place)
+                _take_file(found, key, folder, place)
             one = found.pop(single, None)
             if one is not None:
                 found[name] = [*(one if isinstance(one, list) else [one]), *found.get(name, [])]
@@ -181,12 +181,12 @@ def _with_secrets(raw: Raw, kind: type[msgspec.Struct], folder: Path, place: str
     return found
 
 
-def _take_file(found: Raw, key: str, name: str, folder: Path, place: str) -> None:
+def _take_file(found: Raw, key: str, folder: Path, place: str) -> None:
     file = found.pop(f"{key}_file", None)
     if file is None:
         return
     if found.get(key):
-        raise SettingsError(f"{place}.{name}: set either {key} or {key}_file, not both")
+        raise SettingsError(f"{place}.{key}: set either {key} or {key}_file, not both")
     try:
         found[key] = (folder / str(file)).read_text("utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
