@@ -13,6 +13,7 @@ from conveyor.contracts.outcomes import OutcomeKind, OutcomeReason
 from conveyor.runner.app import start
 from conveyor.runner.process.sweep import members
 from conveyor.servicekit.bus import CommandQueue, ask, connect, provision
+from conveyor.servicekit.bus.connection import REQUEST_TIMEOUT_S
 from conveyor.servicekit.lifecycle import Service
 from conveyor.servicekit.nats_process import NatsProcess
 from conveyor.servicekit.sections import NatsSettings
@@ -88,6 +89,28 @@ async def test_an_outcome_outlives_a_bus_that_is_away(
         assert outcome.kind is OutcomeKind.SUCCEEDED
         assert outcome.head == rig.gitea.branch_sha(REPO, BRANCH)
         assert len(await rig.events(RunFinished)) == 1
+    await bus.close()
+
+
+async def test_work_that_ends_in_a_long_outage_of_the_bus_is_brought_home_all_the_same(
+    own_nats: NatsProcess, tmp_path: Path, eventually: Eventually
+) -> None:
+    """The bus stays away for longer than any request waits: what the agent did, and cost, is pushed when it is back."""
+    bus = await connect(NatsSettings(url=own_nats.url), name="test")
+    await provision(bus)
+    async with world(tmp_path, bus, own_nats.url) as rig:
+        agent = rig.agent({"developer": [{"do": "succeed", "delay_s": 1.0}]})
+        async with running(rig.settings(agent, ack_wait_s=60)):
+            command = await rig.order()
+            await eventually(lambda: members(command.run_id))
+            await own_nats.kill()
+            await eventually(lambda: not members(command.run_id))
+            await asyncio.sleep(REQUEST_TIMEOUT_S * 2)  # waits: the length of the outage is what matters here
+            await own_nats.start()
+            outcome = await rig.outcome(command, eventually, timeout_s=30)
+            await rig.acknowledged(eventually)
+        assert (outcome.kind, outcome.reason) == (OutcomeKind.SUCCEEDED, OutcomeReason.FINISHED)
+        assert outcome.head == rig.gitea.branch_sha(REPO, BRANCH)
     await bus.close()
 
 
