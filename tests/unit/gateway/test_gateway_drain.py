@@ -1,124 +1,35 @@
 """What becomes of deliveries that waited: in order, once, and none is waited for without end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from msgspec import Struct
 
-from conveyor.contracts.errors import MessageError, PermanentError, TransientError
-from conveyor.contracts.events import Actor, AnyEvent
-from conveyor.contracts.project import Project
-from conveyor.gateway.admission import Admission
-from conveyor.gateway.core.registry import Registry
-from conveyor.gateway.core.told import Other, PushTold, StatusTold, Told
+from conveyor.contracts.errors import PermanentError, TransientError
 from conveyor.gateway.drain import PATIENCE, Drain, Refusals
 from conveyor.gateway.figures import Figures
-from conveyor.gateway.ports import Source
-from conveyor.gateway.resolve import Resolver
 from conveyor.gateway.spool.queue import Spool
 from conveyor.gateway.spool.record import Delivery
-from conveyor.gateway.ways import Ways
 from conveyor.servicekit.clock import SYSTEM_CLOCK, SystemClock
 from conveyor.servicekit.metrics import Metrics
+from tests.unit.gateway.world import SOURCE, World, ways_of
 
 Eventually = Callable[..., Awaitable[Any]]
-ADA = Actor(actor_id="ada", name="Ada")
-REGISTRY = Registry([Project(name="shop", tracker_project_id="p1", identifier="SHOP", repository="acme/shop")])
-
-
-class Stored(Struct, frozen=True):
-    seq: int
-    duplicate: bool
-
-
-@dataclass
-class World:
-    """A bus and a forge in memory."""
-
-    told: list[tuple[str, str]] = field(default_factory=list)
-    """Task and commit of every stored event."""
-    bus_fails: int = 0
-    forge_error: Exception | None = None
-    is_there: bool = True
-    too_large: str = "nothing is"
-
-    async def publish(self, event: AnyEvent, _timeout_s: float) -> Stored:
-        if getattr(event, "sha", "") == self.too_large:
-            raise PermanentError("the server takes less")
-        if self.bus_fails:
-            self.bus_fails -= 1
-            raise TransientError("no answer")
-        await asyncio.sleep(0)
-        fact = (event.key, getattr(event, "sha", ""))
-        known = fact in self.told
-        if not known:
-            self.told.append(fact)
-        return Stored(len(self.told), known)
-
-    async def publish_in_order(self, events: Sequence[AnyEvent], timeout_s: float) -> list[Stored]:
-        return [await self.publish(event, timeout_s) for event in events]
-
-    async def history(self, *_task: str) -> Sequence[tuple[int, datetime, AnyEvent | MessageError]]:
-        return []
-
-    async def get(self, _key: str) -> None:
-        return None
-
-    async def all(self, _project: str) -> Sequence[Any]:
-        return []
-
-    async def branches_at(self, *_commit: str) -> tuple[str, ...]:
-        if self.forge_error is not None:
-            raise self.forge_error
-        return ("feature/SHOP-9-x",)
-
-
-def read(headers: Mapping[str, str], body: bytes) -> Told:
-    """`SHOP-1 abc` is a push, `? abc` a status of an unknown commit, `-` something else, all the rest is none."""
-    task, _, sha = body.decode().partition(" ")
-    if task == "-":
-        return Other(what="something")
-    if task == "?":
-        return StatusTold(repository="acme/shop", sha=sha, context="ci", state="success", at=None, actor=ADA)
-    if not task.startswith("SHOP-"):
-        raise MessageError("no delivery")
-    return PushTold(repository="acme/shop", branch=f"feature/{task}-x", before="", sha=sha, actor=ADA)
-
-
-async def nobody() -> str:
-    return "bot"
-
-
-SOURCE = Source(
-    name="gitea",
-    secrets=("s",),
-    signature_header="S",
-    signature_of=lambda _: "",
-    verify=lambda *_: True,
-    read=read,
-    kept_headers=(),
-    delivery_id_of=lambda _: "",
-    own_id=nobody,
-)
 
 
 @asynccontextmanager
 async def draining(
     world: World, folder: Path, *bodies: str, clock: SystemClock = SYSTEM_CLOCK
 ) -> AsyncIterator[tuple[Spool, Metrics]]:
-    spool, metrics = Spool(folder / "gitea", 1024 * 1024, lambda: None), Metrics("gateway")
+    ways, metrics = ways_of(world, folder), Metrics("gateway")
+    spool = ways.spools["gitea"]
     for body in bodies:
         at = SYSTEM_CLOCK.now()
         await spool.append(Delivery(source="gitea", headers={}, body=body.encode(), received_at=at))
-    resolver = Resolver(registry=REGISTRY, lookup=world, tracker=world, forge=world, tasks=world)  # type: ignore[arg-type] # it asks no tracker
-    admission = Admission(registry=REGISTRY, tracker=world, events=world, resolver=resolver)  # type: ignore[arg-type] # as above
-    ways = Ways(admission=admission, spools={"gitea": spool}, is_bus_there=lambda: world.is_there)
     stopping = asyncio.Event()
     running = asyncio.create_task(Drain(SOURCE, ways, Figures(metrics), clock).run(stopping))
     try:
