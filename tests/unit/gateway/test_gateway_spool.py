@@ -161,6 +161,41 @@ async def test_nothing_is_kept_in_a_file_whose_name_a_crash_could_undo(
     assert await opened(tmp_path / "s").first(9) == [delivery(2)]
 
 
+@pytest.mark.behaviour("GW-3")
+async def test_what_is_promised_is_synced_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sync, synced = os.fdatasync, list[int]()
+
+    def noting(file: int) -> None:
+        synced.append(os.fstat(file).st_size)
+        sync(file)
+
+    monkeypatch.setattr(os, "fdatasync", noting)
+    spool = opened(tmp_path / "s")
+    for number in range(3):
+        await spool.append(delivery(number))
+        assert synced[-1] == spool.size, "all of it, before the promise"
+
+
+@pytest.mark.behaviour("GW-3")
+async def test_what_a_disk_did_not_sync_is_neither_promised_nor_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a failed sync left in a file is unknown to any later one: the next delivery goes into a new file."""
+
+    def refuse(_file: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    spool = opened(tmp_path / "s")
+    await spool.append(delivery(0))
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fdatasync", refuse)
+        with pytest.raises(SpoolError, match="No space left"):
+            await spool.append(delivery(1))
+    await spool.append(delivery(2))
+    assert await spool.first(9) == await opened(tmp_path / "s").first(9) == [delivery(0), delivery(2)]
+    assert len(list((tmp_path / "s").iterdir())) == 2
+
+
 async def test_whoever_gave_up_waiting_hinders_nobody(tmp_path: Path) -> None:
     spool = opened(tmp_path / "s")
     first = asyncio.create_task(spool.append(delivery(0)))
