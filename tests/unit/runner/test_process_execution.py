@@ -246,6 +246,16 @@ async def test_cancelling_the_watcher_leaves_nothing_behind(tmp_path: Path) -> N
     assert members(command.run_id) == []
 
 
+async def test_one_that_cannot_be_watched_any_more_is_stopped(tmp_path: Path) -> None:
+    async def guard(_members: object) -> None:
+        raise OSError("the disk is gone")
+
+    switch = StopSwitch()
+    ended = await execute(spec(tmp_path, "import time; time.sleep(60)"), Listener(), switch, guard)
+    assert ended.stop is Stop.LIMIT
+    assert switch.why == "its limits cannot be watched: the disk is gone"
+
+
 async def test_one_that_exits_at_once_loses_no_output(tmp_path: Path) -> None:
     for _ in range(20):
         listener = Listener()

@@ -18,8 +18,10 @@ class Stream:
         self.failures = failures
         self.open = asyncio.Event()
         self.open.set()
+        self.asked = asyncio.Event()
 
     async def append(self, _subject: str, chunk: bytes) -> None:
+        self.asked.set()
         await self.open.wait()
         if self.failures:
             self.failures -= 1
@@ -84,3 +86,21 @@ async def test_a_writer_waits_while_the_stream_is_slow(eventually: Any) -> None:
         async with asyncio.timeout(5):
             await writing
     assert sum(map(len, stream.chunks)) == BUFFER_BYTES + 1 + len("end")
+
+
+async def test_a_close_that_is_cancelled_leaves_nobody_shipping() -> None:
+    stream = Stream()
+    stream.open.clear()
+    before = asyncio.all_tasks()
+
+    async def run() -> None:
+        async with LogShipper(stream, "log.x", (), SystemClock()) as shipper:
+            await shipper.write(b"x" * CHUNK_BYTES)
+
+    running = asyncio.create_task(run())
+    async with asyncio.timeout(5):
+        await stream.asked.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert asyncio.all_tasks() == before

@@ -85,8 +85,11 @@ class LogShipper:
         self._buffer += self._masker.close()
         self._is_closing = True
         self._has_chunk.set()
-        if self._shipping is not None:
+        if self._shipping is None:
+            return
+        try:
             await asyncio.wait({self._shipping}, timeout=PATIENCE_S)
+        finally:  # also when this wait is cancelled: nobody else would end it
             self._shipping.cancel()
             await asyncio.wait({self._shipping})
 

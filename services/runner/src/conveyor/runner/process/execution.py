@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -26,13 +27,15 @@ async def execute(spec: ProcessSpec, watcher: Watcher, switch: StopSwitch, guard
     """Run one process to its end and return its one result, whatever happens.
 
     Promises that no process of the run is left when it returns or raises, also when it is cancelled. A guard is told
-    of the run and watches it until it ends.
+    of the run and watches it until it ends; a run that cannot be watched any more is stopped.
     """
     try:
         kept = Kept(spec)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         return ProcessExit(code=None, launch_error=f"cannot start {spec.argv[0]}: {error}")
     watching = asyncio.ensure_future(guard(kept.members)) if guard else None
+    if watching:
+        watching.add_done_callback(partial(_guard_ended, switch))
     try:
         return await _Execution(spec, kept, switch).run(Output(spec, watcher))
     finally:
@@ -41,6 +44,11 @@ async def execute(spec: ProcessSpec, watcher: Watcher, switch: StopSwitch, guard
         if watching:
             watching.cancel()
             await asyncio.wait({watching})
+
+
+def _guard_ended(switch: StopSwitch, watching: "asyncio.Future[None]") -> None:
+    if not watching.cancelled() and (error := watching.exception()):
+        switch.stop(Stop.LIMIT, f"its limits cannot be watched: {error}")
 
 
 class _Execution:
