@@ -110,6 +110,13 @@ async def test_a_body_that_never_ends_is_not_waited_for(house: House, monkeypatc
     assert 'reason="slow"' in await house.figures()
 
 
+async def test_a_slash_at_the_end_of_the_address_costs_nothing(house: House) -> None:
+    """Plane takes a 404 for delivered, and whoever typed the address would never hear of it."""
+    body = json.dumps({"event": "cycle", "action": "created", "activity": {}}).encode()
+    async with httpx.AsyncClient(base_url=house.url) as client:
+        assert (await client.post("/webhook/plane/", content=body, headers=signed(body))).status_code == 202
+
+
 async def test_other_methods_are_told_what_is_expected(house: House) -> None:
     async with httpx.AsyncClient(base_url=house.url, timeout=5) as client:
         for method in ("GET", "PUT", "HEAD", "DELETE"):

@@ -56,8 +56,8 @@ class Doors:
         self._behind = behind
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        door = self._doors.get(scope["path"]) if scope["type"] == "http" else None
+        """Answer one request; a slash too many at the end of the address must not cost every delivery."""
+        door = self._doors.get(scope["path"].rstrip("/")) if scope["type"] == "http" else None
         if door is None:
             await self._behind(scope, receive, send)
         elif scope["method"] != "POST":
