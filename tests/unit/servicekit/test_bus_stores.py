@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -132,6 +133,40 @@ def timer_in(seconds: float) -> tuple[ArmTimer, TimerFired]:
         **common,
     )
     return arm, fires
+
+
+def in_flight(bus: Bus, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+    """Answer so many writes as a cluster does while another write to the same subject is on its way."""
+    request, left = bus.request, iter(range(times))
+
+    async def answer(subject: str, *args: Any) -> Any:
+        if subject.startswith("$JS") or next(left, None) is None:
+            return await request(subject, *args)
+        return SimpleNamespace(data=b'{"error":{"code":400,"err_code":10164,"description":"write in flight"}}')
+
+    monkeypatch.setattr(bus, "request", answer)
+
+
+async def test_a_command_behind_a_write_in_flight_is_believed_only_when_it_is_there(
+    bus: Bus, command: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cluster says the same of a twin that is stored and of a write that may still fail."""
+    queue = CommandQueue(bus)
+    in_flight(bus, monkeypatch, 2)
+    assert await queue.publish(command())
+    in_flight(bus, monkeypatch, 1)
+    assert not await queue.publish(command())
+    in_flight(bus, monkeypatch, 99)
+    with pytest.raises(TransientError, match="in flight"):
+        await queue.publish(command(position=7))
+
+
+async def test_a_transition_behind_a_write_in_flight_is_decided_anew(
+    bus: Bus, record: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_flight(bus, monkeypatch, 1)
+    with pytest.raises(Conflict):
+        await TaskStore(bus).commit(record(), 0)
 
 
 async def test_a_timer_fires_its_event_once_on_the_subject_of_the_task(bus: Bus, eventually: Make) -> None:
