@@ -5,11 +5,13 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
+from msgspec import structs
+
 from conveyor.contracts.events import CloseKind, CommentAdded, IssueClosed, IssueStarted, Origin
 from conveyor.contracts.pipelines import default_pipeline
 from conveyor.contracts.task import Task
 from conveyor.contracts.transition import TaskRecord
-from conveyor.servicekit.bus import Bus, ConsumerSpec, Delivery, EventLog, TaskStore, consume
+from conveyor.servicekit.bus import Bus, ConsumerSpec, Delivery, EventLog, TaskStore, consume, forget
 from conveyor.stage_engine.core.decide import decide
 from conveyor.stage_engine.retention import Retention
 
@@ -30,12 +32,12 @@ def _event(kind: type[Any], key: str, clock: Any, **fields: object) -> Any:
     )
 
 
-async def _ended(bus: Bus, key: str, clock: Any) -> None:
+async def _ended(bus: Bus, key: str, clock: Any, how: CloseKind = CloseKind.COMPLETED) -> None:
     """Store the story of one task that was started and closed."""
     task: Task | None = None
     at = 0
     started = _event(IssueStarted, key, clock, issue_id=f"issue-{key}", title="Old work")
-    closed = _event(IssueClosed, key, clock, how=CloseKind.COMPLETED)
+    closed = _event(IssueClosed, key, clock, how=how)
     for event in (started, closed):
         await EventLog(bus).publish(event)
         task = decide(default_pipeline(), task, event).task
@@ -96,3 +98,26 @@ async def test_an_event_nobody_has_dealt_with_is_not_forgotten(
     assert await Retention(bus, clock, "engine-decide", keep_days=90).look() == 2
     ((_, _, left),) = await EventLog(bus).history("shop", "SHOP-1")
     assert isinstance(left, CommentAdded)
+
+
+async def test_a_task_that_was_taken_up_again_is_kept_whole(
+    bus: Bus, clock: Any, eventually: Callable[..., Awaitable[Any]]
+) -> None:
+    """Whether that was long before anybody looked, or between the look and the forgetting."""
+    tasks = TaskStore(bus)
+    for key in ("SHOP-1", "SHOP-2"):
+        await _ended(bus, key, clock, how=CloseKind.CANCELLED)
+    await _deal_with_all(bus, eventually)
+    await clock.advance(timedelta(days=91).total_seconds())
+    looked_at = await tasks.load("shop", "SHOP-2")
+    assert looked_at is not None
+    for key in ("SHOP-1", "SHOP-2"):
+        stored = await tasks.load("shop", key)
+        assert stored is not None
+        again = structs.replace(_event(IssueStarted, key, clock, issue_id="i", title="More"), event_id=f"again-{key}")
+        task = decide(default_pipeline(), stored.record.task, again).task
+        assert task is not None
+        await tasks.commit(TaskRecord(task=task, event=again), stored.seq)
+    assert await Retention(bus, clock, "engine-decide", keep_days=90).look() == 0
+    await forget(bus, "shop", "SHOP-2", event_seq=0, task_seq=looked_at.seq)
+    assert [stored.record.task.key for stored in await tasks.all()] == ["SHOP-1", "SHOP-2"]
