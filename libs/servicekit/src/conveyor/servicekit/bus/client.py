@@ -35,3 +35,7 @@ class QuickClient(Client):
         await self._send_command(hpub_cmd(subject, reply, head, payload))
         if self._flush_queue is not None and self._flush_queue.empty():
             await self._flush_pending()
+
+    def forget_unsent(self) -> None:
+        """Drop what waits for a connection: at the end none comes, and the library would write to the dead one."""
+        self._pending, self._pending_data_size = [], 0

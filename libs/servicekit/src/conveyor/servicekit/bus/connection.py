@@ -182,6 +182,8 @@ class Bus:
         if self.client.is_connected:
             with contextlib.suppress(nats.errors.Error, TimeoutError):
                 await self.client.flush(timeout=2)
+        if not self.client.is_connected:
+            self.client.forget_unsent()
         with contextlib.suppress(AssertionError):  # the library's word for a client that never came to connect
             await self.client.close()
         self._fail_pending("the connection was closed")
