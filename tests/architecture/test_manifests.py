@@ -24,6 +24,7 @@ from conveyor.servicekit.settings import load
 from tests.architecture import repository
 from tests.rigs.kustomize import Object, containers, pod, rendered
 
+pytestmark = pytest.mark.behaviour("OP-9")
 HOME = repository.ROOT / "deploy" / "kubernetes"
 BASE, EXAMPLE, BUBBLEWRAP = HOME / "base", HOME / "overlays" / "example", HOME / "components" / "bubblewrap"
 VERSIONS = tuple(dict.fromkeys(kubernetes.all_versions()))[-4:]

@@ -14,6 +14,7 @@ from conveyor.servicekit.bus import Bus, connect, provision
 from conveyor.servicekit.sections import NatsSettings
 from tests.rigs.nats_servers import DEPLOY, Server, free_port, moved, running
 
+pytestmark = pytest.mark.behaviour("OP-9")
 CONF = DEPLOY / "kubernetes" / "base" / "nats.conf"
 Eventually = Callable[..., Awaitable[Any]]
 
