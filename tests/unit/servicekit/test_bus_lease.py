@@ -43,6 +43,34 @@ async def test_a_released_lease_is_free_at_once_and_a_seized_one_is_lost_to_its_
     assert not await second.renew()
 
 
+class Lossy(Bucket):
+    """A bucket that stores a renewal whose answer gets lost."""
+
+    loses = 0
+
+    async def update(self, key: str, value: bytes, revision: int, *, ttl_s: float = 0) -> int:
+        stored = await super().update(key, value, revision, ttl_s=ttl_s)
+        if self.loses:
+            self.loses -= 1
+            raise TransientError("no answer")
+        return stored
+
+
+async def test_a_renewal_whose_answer_was_lost_is_still_ours(bus: Bus) -> None:
+    bucket = Lossy(bus, LEASES)
+    lease = Lease(bucket, "x", "a", 30)
+    token = await lease.acquire()
+    for _ in range(2):
+        bucket.loses = 1
+        with pytest.raises(TransientError):
+            await lease.renew()
+        assert await lease.renew()
+        assert await lease.renew()
+    await lease.seize()
+    assert await Lease(bucket, "x", "a", 30).acquire() != token
+    assert not await lease.renew(), "another's, though under the same name"
+
+
 async def test_a_lease_that_cannot_be_given_back_fails_nobody_and_expires(nats: NatsProcess, bus: Bus) -> None:
     cut_off = await connect(NatsSettings(url=nats.url), name="cut-off")
     lease = Lease(Bucket(cut_off, LEASES), "x", "a", 30)
