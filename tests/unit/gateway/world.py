@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from msgspec import Struct
@@ -12,6 +13,7 @@ from msgspec import Struct
 from conveyor.contracts.errors import MessageError, PermanentError, TransientError
 from conveyor.contracts.events import Actor, AnyEvent
 from conveyor.contracts.project import Project
+from conveyor.contracts.task import Task
 from conveyor.gateway.admission import Admission
 from conveyor.gateway.core.registry import Registry
 from conveyor.gateway.core.told import Other, PushTold, StatusTold, Told
@@ -39,6 +41,12 @@ class World:
     forge_error: Exception | None = None
     is_there: bool = True
     too_large: str = "nothing is"
+    noted: dict[str, str] = field(default_factory=dict)
+    tasks: tuple[Task, ...] = ()
+    branches: tuple[str, ...] = ("feature/SHOP-9-x",)
+    """Those that stand at any commit."""
+    asked: int = 0
+    """How often the forge was asked."""
 
     async def publish(self, event: AnyEvent, _timeout_s: float) -> Stored:
         if getattr(event, "sha", "") == self.too_large:
@@ -59,16 +67,17 @@ class World:
     async def history(self, *_task: str) -> Sequence[tuple[int, datetime, AnyEvent | MessageError]]:
         return []
 
-    async def get(self, _key: str) -> None:
-        return None
+    async def get(self, key: str) -> Any:
+        return SimpleNamespace(value=self.noted[key].encode()) if key in self.noted else None
 
     async def all(self, _project: str) -> Sequence[Any]:
-        return []
+        return [SimpleNamespace(record=SimpleNamespace(task=task)) for task in self.tasks]
 
     async def branches_at(self, *_commit: str) -> tuple[str, ...]:
+        self.asked += 1
         if self.forge_error is not None:
             raise self.forge_error
-        return ("feature/SHOP-9-x",)
+        return self.branches
 
 
 def read(headers: Mapping[str, str], body: bytes) -> Told:
