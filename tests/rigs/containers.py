@@ -23,8 +23,10 @@ LIKE_PYTHON = ("python:3.11-slim-bookworm", "python:3.11-slim")
 """What serves as base where the pinned one is not there and cannot be pulled."""
 WGET = """\
 #!/usr/bin/env python3
-import sys, urllib.request
-urllib.request.urlopen(sys.argv[-1], timeout=3).read()
+import socket
+with socket.create_connection(("127.0.0.1", 8222), 3) as server:
+    server.sendall(b"GET /healthz HTTP/1.0\\r\\n\\r\\n")
+    assert b" 200 " in server.recv(64)
 """
 PULL_S, BUILD_S = 120.0, 900.0
 
