@@ -1,6 +1,7 @@
 """Worktrees of tasks that are over go; those of living tasks and of runs in hand stay."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ async def test_the_worktree_goes_soon_after_its_task_is_over(rig: Rig, eventuall
         await eventually(lambda: not rig.worktree().exists())
         mirror = rig.folder / "runner-1" / "mirrors" / "acme" / "shop.git"
         await eventually(lambda: not list((mirror / "worktrees").glob("*")))
-        await eventually(lambda: not list((mirror / "refs" / "heads").rglob("SHOP-12*")))
+        await eventually(lambda: not _branches(mirror / "refs" / "heads"))
         await eventually(lambda: not _things(rig.folder / "runner-1" / "trash"))
 
 
@@ -59,3 +60,8 @@ async def test_what_ended_while_no_runner_was_there_is_removed_at_the_start(rig:
 
 def _things(folder: Path) -> list[Path]:
     return list(folder.iterdir())
+
+
+def _branches(heads: Path) -> list[str]:
+    """Names below a folder that may be going just now, at which `rglob` stumbles."""
+    return [name for _, _, names in os.walk(heads) for name in names]

@@ -27,6 +27,9 @@ async def test_a_full_disk_costs_the_longest_unused_worktrees_but_none_at_work(
 ) -> None:
     for key in ("SHOP-1", "SHOP-2", "SHOP-3", "SHOP-4", "SHOP-1"):
         await workspaces.prepare(request_for(forge, key, f"feature/{key}"))
+    spare = workspaces._mirror(request_for(forge)).spare
+    spare.want("main")
+    await workspaces.make_spare()
     free = [500 * MIB]
 
     async def freed(_request: Request) -> None:
@@ -43,7 +46,8 @@ async def test_a_full_disk_costs_the_longest_unused_worktrees_but_none_at_work(
             disk=Disk(tmp_path, 1000, lambda _path: free[0]),
         )
     )
-    assert await tidy._make_room() == 2
+    assert await tidy._make_room() == 3, "the spare one, which frees nothing here, and two that are idle"
+    assert not (tmp_path / "root" / "spares" / "acme" / "shop" / "spare").exists()
     assert [request.key for request in workspaces.tenants] == ["SHOP-2", "SHOP-1"]
     assert await tidy._make_room() == 0
 

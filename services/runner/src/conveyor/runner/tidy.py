@@ -88,13 +88,20 @@ class Tidy:
 
         A later run makes them anew.
         """
-        removed = await self._ground.workspaces.drop_spares() if self._ground.disk.is_full else 0
+        removed = await self._drop_spares() if self._ground.disk.is_full else 0
         for request in self._ground.workspaces.tenants:
             if not self._ground.disk.is_full:
                 break
             if not self._is_busy(request):
                 removed += await self._remove(request, "the disk is full")
         return removed
+
+    async def _drop_spares(self) -> int:
+        try:
+            return await self._ground.workspaces.drop_spares()
+        except OSError as error:
+            _log.warning("worktree checked out ahead not removed, trying again later", reason=str(error))
+            return 0
 
     async def _remove(self, request: Request, why: str) -> bool:
         await self._ground.before_remove(request)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from conveyor.runner.workspace.git import Git
 from conveyor.runner.workspace.places import Workspace
-from conveyor.runner.workspace.removal import delete, put_aside
+from conveyor.runner.workspace.removal import delete
 
 WORTH_S = 0.3
 """A repository that is checked out faster needs none."""
@@ -73,8 +73,7 @@ class Spare:
 
     async def _clear(self) -> None:
         await asyncio.to_thread(delete, self._git_dir)
-        if self._place.is_symlink() or self._place.exists():
-            await asyncio.to_thread(delete, put_aside(self._place, self._place.parents[3]))
+        await asyncio.to_thread(delete, self._place)
 
     async def _second_passed(self) -> None:
         """Wait until the file system's clock shows another second than the last file's.

@@ -116,8 +116,8 @@ class Workspaces:
         return True
 
     async def drop_spares(self) -> int:
-        """Delete what was checked out ahead, and return how many there were."""
-        return sum([await mirror.spare.drop() for mirror in self._mirrors.values()])
+        """Delete what was checked out ahead, and return how many there were; OSError when one cannot be deleted."""
+        return sum([await mirror.spare.drop() for mirror in list(self._mirrors.values())])
 
     async def maintain(self) -> None:
         """Pack what many fetches left in the mirrors; safe beside whatever else uses them.
