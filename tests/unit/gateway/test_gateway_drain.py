@@ -141,3 +141,19 @@ async def test_an_event_that_the_bus_will_never_take_holds_up_no_other(tmp_path:
         await eventually(lambda: spool.depth == 0)
         assert 'spool_drained_total{outcome="refused",source="gitea"} 1.0' in metrics.page().decode()
     assert world.told == [("SHOP-1", "a"), ("SHOP-2", "c"), ("SHOP-1", "d")]
+
+
+@pytest.mark.behaviour("GW-3")
+async def test_a_record_that_went_bad_while_it_waited_is_counted_and_costs_no_other(
+    tmp_path: Path, eventually: Eventually
+) -> None:
+    world = World(is_there=False)
+    async with draining(world, tmp_path, "SHOP-1 a", "SHOP-1 b", "SHOP-1 c") as (spool, metrics):
+        (file,) = (tmp_path / "gitea").iterdir()
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 1
+        file.write_bytes(content)
+        world.is_there = True
+        await eventually(lambda: spool.depth == 0)
+        assert 'spool_drained_total{outcome="damaged",source="gitea"} 1.0' in metrics.page().decode()
+    assert world.told == [("SHOP-1", "a"), ("SHOP-1", "c")]
