@@ -119,6 +119,11 @@ async def test_reviews_are_read_with_what_they_reviewed(forge_bench: Bench) -> N
     assert [review.verdict for review in reviews] == ["rejected", "commented", "approved"]
     assert {(review.reviewer, review.commit_id) for review in reviews} == {("ada", sha)}
     assert reviews[0].text == "too wide"
+    assert not any(review.stale for review in reviews)
+    later = await forge_bench.branch(BRANCH, "newer\n")
+    assert later != sha
+    outdated = await forge.reviews(repo, pull.number)
+    assert [(review.commit_id, review.stale) for review in outdated] == [(sha, True)] * 3, "the gate judges, not we"
 
 
 async def test_a_merge_waits_for_giteas_check_and_is_safe_to_repeat(forge_bench: Bench) -> None:
