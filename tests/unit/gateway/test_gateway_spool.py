@@ -72,6 +72,15 @@ async def test_what_was_told_makes_room_and_an_empty_spool_leaves_no_files(tmp_p
 
 
 @pytest.mark.behaviour("GW-3")
+async def test_many_at_once_do_not_get_past_the_bound(tmp_path: Path) -> None:
+    fits = 10
+    spool = opened(tmp_path / "s", max_bytes=fits * len(line_of(delivery(10))))
+    answers = await asyncio.gather(*(spool.append(delivery(n)) for n in range(10, 60)), return_exceptions=True)
+    assert [isinstance(answer, SpoolError) for answer in answers] == [False] * fits + [True] * 40
+    assert sum(file.stat().st_size for file in (tmp_path / "s").iterdir()) <= fits * len(line_of(delivery(10)))
+
+
+@pytest.mark.behaviour("GW-3")
 @pytest.mark.parametrize("cut", [1, 30, 100])
 async def test_a_record_cut_off_by_a_crash_is_reported_and_costs_no_other(tmp_path: Path, cut: int) -> None:
     spool = opened(tmp_path / "s")
