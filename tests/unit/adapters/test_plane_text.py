@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conveyor.adapters.plane import html_of, text_of
+from conveyor.adapters.plane.text import LONGEST_COMMENT, comment_text
 
 
 @pytest.mark.parametrize(
@@ -78,3 +79,11 @@ def test_no_comment_takes_longer_to_read_than_its_length_deserves(piece: str) ->
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=30).map("".join))
 def test_whatever_anybody_writes_can_be_read(markup: str) -> None:
     text_of(markup)
+
+
+def test_a_comment_is_cut_before_its_task_fits_into_no_message() -> None:
+    """A pasted log of a megabyte is an answer like any other; the rest of it stands on the issue."""
+    assert comment_text(f"<p>{'é' * LONGEST_COMMENT}</p>") == "é" * LONGEST_COMMENT
+    words = comment_text(f"<p>{'é' * 500_000}</p>")
+    assert words.startswith("é" * LONGEST_COMMENT + "\n[cut here")
+    assert 3 * len(words.encode()) < 500_000

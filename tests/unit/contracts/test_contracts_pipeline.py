@@ -163,3 +163,10 @@ def test_text_that_is_not_toml_is_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.toml").write_text("name = \n", encoding="utf-8")
     with pytest.raises(SettingsError, match=r"broken\.toml: not a pipeline: "):
         pipeline_from(tmp_path / "broken.toml")
+
+
+def test_a_file_in_another_encoding_is_refused_with_the_place(tmp_path: Path) -> None:
+    path = tmp_path / "latin.toml"
+    path.write_bytes('name = "größer"'.encode("latin-1"))
+    with pytest.raises(SettingsError, match=r"latin\.toml: not a pipeline: expected UTF-8: .* at byte 10"):
+        pipeline_from(path)

@@ -37,6 +37,8 @@ def load_pipeline(text: bytes, where: str, checks: tuple[str, ...] = CHECKS) -> 
     """Return the pipeline in this TOML text; SettingsError names `where`, the path and what was expected."""
     try:
         pipeline = msgspec.toml.decode(text, type=Pipeline)
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{where}: not a pipeline: expected UTF-8: {error.reason} at byte {error.start}") from error
     except msgspec.MsgspecError as error:
         raise SettingsError(f"{where}: not a pipeline: {error}") from error
     problems = tuple(problems_of(pipeline, checks))

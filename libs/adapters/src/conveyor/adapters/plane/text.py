@@ -19,6 +19,9 @@ _ASIDE = re.compile(r"<!---?>|<!--(?s:.*?)-->|<(?:[!?]|/(?![a-zA-Z]))(?!--)[^>]*
 """A comment, a declaration, or what browsers take for one."""
 _NO_CHARACTER = re.compile(r"&#(?:[0-9]{8,}|[xX][0-9a-fA-F]{8,});?")
 """Beyond every character there is; Python refuses to read numbers of thousands of digits."""
+LONGEST_COMMENT = 32_000
+"""Characters. An answer travels in the event, the task's record and the run's order: thrice must fit into a message."""
+_CUT = "\n[cut here: the whole comment stands on the issue]"
 _LINK = re.compile(r"https?://[^\s<>\"']*[^\s<>\"'.,;:!?)\]]")
 _BULLET = re.compile(r"\s*[-*] +")
 
@@ -110,6 +113,12 @@ def text_of(markup: str) -> str:
         at = aside.end()
     lines.say(markup[at:])
     return lines.text()
+
+
+def comment_text(markup: str) -> str:
+    """Return the text of a comment's HTML; of one beyond `LONGEST_COMMENT` its beginning, and that it was cut."""
+    text = text_of(markup)
+    return text if len(text) <= LONGEST_COMMENT else text[:LONGEST_COMMENT] + _CUT
 
 
 def html_of(text: str) -> str:

@@ -20,7 +20,7 @@ from conveyor.adapters.plane.shapes import (
     time_of,
 )
 from conveyor.adapters.plane.status_names import own_state, resolve_state
-from conveyor.adapters.plane.text import html_of, text_of
+from conveyor.adapters.plane.text import comment_text, html_of, text_of
 from conveyor.contracts.errors import PermanentError
 from conveyor.contracts.ids import is_key
 from conveyor.contracts.observed import LONG_AGO, StateChange, TrackerComment, TrackerIssue, TrackerMember, TrackerState
@@ -239,7 +239,7 @@ def _comment(row: CommentRow) -> TrackerComment:
     return TrackerComment(
         comment_id=row.id,
         actor_id=row.actor or "",
-        text=text_of(row.comment_html or ""),
+        text=comment_text(row.comment_html or ""),
         at=time_of(row.created_at),
         # Only the web page sets edited_at; every edit sets updated_by.
         is_edited=row.edited_at is not None or row.updated_by is not None,

@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from conveyor.adapters.plane import hook_shapes as shapes
 from conveyor.adapters.plane.status_names import key_of
-from conveyor.adapters.plane.text import text_of
+from conveyor.adapters.plane.text import comment_text, text_of
 from conveyor.contracts.errors import MessageError
 
 SIGNATURE_HEADER = "X-Plane-Signature"
@@ -189,7 +189,7 @@ def _comment(data: shapes.CommentData) -> CommentSnapshot:
         comment_id=data.id,
         issue_id=data.issue,
         project_id=data.project,
-        text=text_of(data.comment_html or ""),
+        text=comment_text(data.comment_html or ""),
         created_at=data.created_at,
         updated_at=data.updated_at,
         is_edited=data.updated_by is not None,
