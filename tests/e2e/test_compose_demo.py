@@ -9,7 +9,7 @@ import pytest
 from conveyor.cli.demo.configuration import script
 from tests.rigs.containers import Stack, until
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.docker, pytest.mark.behaviour("OP-9"), pytest.mark.timeout(1800)]
 SERVICES = ("gateway", "stage-engine", "runner", "reconciler")
 KILLED = ("gateway", "reconciler", "stage-engine", "runner", "nats")
 HEALTHY_S, NEXT_RUN_S, DONE_S = 90.0, 180.0, 420.0

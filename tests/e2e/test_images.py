@@ -7,7 +7,7 @@ import pytest
 
 from tests.rigs.containers import COMPOSE, ROOT, VERSION, Engine, Stack
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.docker, pytest.mark.behaviour("OP-9"), pytest.mark.timeout(1200)]
 SERVICES = ("gateway", "stage-engine", "runner", "reconciler")
 SECCOMP = ROOT / "deploy/docker/seccomp-bubblewrap.json"
 HARDENED = ("--rm", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL", "--network", "none")
