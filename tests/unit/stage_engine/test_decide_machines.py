@@ -3,7 +3,17 @@
 import pytest
 from msgspec import structs
 
-from conveyor.contracts.commands import ArmTimer, CheckHealth, EvaluateGate, Level, Merge, Notify, PostComment, StartRun
+from conveyor.contracts.commands import (
+    ArmTimer,
+    CheckHealth,
+    DeleteBranch,
+    EvaluateGate,
+    Level,
+    Merge,
+    Notify,
+    PostComment,
+    StartRun,
+)
 from conveyor.contracts.events import GateState, PullRequestAction
 from conveyor.contracts.outcomes import OutcomeKind, OutcomeReason
 from conveyor.contracts.pipeline import Edge, Pipeline, Stage
@@ -366,3 +376,12 @@ def test_a_task_of_a_stage_edited_away_can_be_cancelled(story: Story) -> None:
     story.pipeline = structs.replace(story.pipeline, stages=story.pipeline.stages[:2])
     story.cancel()
     assert story.where == ("cancelled", "")
+
+
+@pytest.mark.behaviour("SE-17")
+def test_the_branch_of_what_is_merged_and_done_goes_where_the_pipeline_says_so() -> None:
+    story = Story(structs.replace(FIRST, deletes_branch=True)).to("deploy", waiting=Waiting.GATE)
+    head = story.task.head
+    assert story.gate_passes().where == ("done", "")
+    assert (story.one(DeleteBranch).branch, story.one(DeleteBranch).head) == (story.task.branch, head)
+    assert not Story(FIRST).to("deploy", waiting=Waiting.GATE).gate_passes().all(DeleteBranch)

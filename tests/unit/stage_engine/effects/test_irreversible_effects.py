@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from conveyor.adapters.gitea import GiteaForge
 from conveyor.contracts.commands import AnyCommand, DeleteBranch
@@ -75,6 +76,20 @@ async def test_a_branch_is_deleted_only_of_a_task_that_is_over(bench: Bench) -> 
     assert bench.gitea.branch_sha(REPO, BRANCH)
     await effects.delete(command, task(DONE))
     await effects.delete(command, task(DONE))
+    assert bench.gitea.branch_sha(REPO, BRANCH) is None
+
+
+@pytest.mark.behaviour("SE-17")
+async def test_a_branch_that_somebody_pushed_to_since_is_kept(bench: Bench) -> None:
+    effects = BranchEffects(PROJECTS, bench.forge)
+    known = bench.gitea.branch_sha(REPO, BRANCH)
+    assert known
+    await bench.gitea.push(REPO, BRANCH, {"tea.py": "black"})
+    command = DeleteBranch(**HEAD, branch=BRANCH, head=known)
+    await effects.delete(command, task(DONE))
+    now = bench.gitea.branch_sha(REPO, BRANCH)
+    assert now
+    await effects.delete(structs.replace(command, head=now), task(DONE))
     assert bench.gitea.branch_sha(REPO, BRANCH) is None
 
 

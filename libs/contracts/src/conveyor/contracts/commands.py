@@ -135,9 +135,11 @@ class Merge(Command, frozen=True, kw_only=True, tag=True):
 
 
 class DeleteBranch(Command, frozen=True, kw_only=True, tag=True):
-    """Remove the task's branch from the forge."""
+    """Remove the task's branch from the forge, unless it holds what the task does not know of."""
 
     branch: str
+    head: str = ""
+    """The commit that the task knows; empty: whatever stands there."""
 
 
 class Level(StrEnum):

@@ -74,6 +74,8 @@ class Pipeline(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     """What all runs of a task may cost together; 0: no limit."""
     idle_runs: int = 3
     """Runs of one role in a row that may change nothing before a person has to look; 0: any number."""
+    deletes_branch: bool = False
+    """Whether the branch of a task that is merged and done goes, with what was committed to it after the merge."""
 
     def stage(self, name: str) -> Stage | None:
         """Return the stage of this name; None for created, done, cancelled and unknown ones."""

@@ -4,6 +4,7 @@ from msgspec import structs
 
 from conveyor.contracts.commands import (
     CancelRun,
+    DeleteBranch,
     EvaluateGate,
     GateCause,
     Level,
@@ -170,6 +171,8 @@ def advance(draft: Draft) -> None:
         show(draft, "done")
         comment(draft, words.done(draft.task))
         notify(draft, "done.")
+        if draft.pipeline.deletes_branch and draft.task.merge_sha:
+            draft.order(DeleteBranch, branch=draft.task.branch, head=draft.task.head)
     else:
         enter(draft, following)
 

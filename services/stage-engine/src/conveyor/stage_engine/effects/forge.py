@@ -21,6 +21,10 @@ class BranchEffects:
         await self._forge.ensure_branch(project.repository, command.branch, project.target_branch)
 
     async def delete(self, command: DeleteBranch, task: Task) -> None:
-        """Remove the branch of a task that is over; one that is at work again keeps it."""
-        if task.is_over:
-            await self._forge.delete_branch(self._projects.project(command.project).repository, command.branch)
+        """Remove the branch of a task that is over, unless it is at work again or somebody has pushed to it since."""
+        if not task.is_over:
+            return
+        repository = self._projects.project(command.project).repository
+        stands_at = await self._forge.branch_sha(repository, command.branch)
+        if stands_at is not None and command.head in ("", stands_at):
+            await self._forge.delete_branch(repository, command.branch)
