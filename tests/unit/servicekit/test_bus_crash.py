@@ -259,3 +259,17 @@ async def test_monitoring_is_served_on_a_free_port(tmp_path: Path) -> None:
     async with NatsProcess(tmp_path / "monitored", monitor_port=0) as server:
         assert server.monitor_url.startswith("http://127.0.0.1:")
     assert msgspec.json.encode(server.directory.name) == b'"monitored"'
+
+
+async def test_a_consumer_changes_also_right_after_the_server_has_started(own_nats: NatsProcess) -> None:
+    """The server answers the first change after its start with the old configuration."""
+    bus = await connect(NatsSettings(url=own_nats.url), name="changing")
+    await provision(bus)
+    await ensure_consumer(bus, SPEC)
+    await own_nats.stop()
+    await own_nats.start()
+    await bus.wait_connected()
+    await ensure_consumer(bus, msgspec.structs.replace(SPEC, ack_wait_s=7))
+    info = msgspec.json.decode(await bus.api(f"CONSUMER.INFO.{SPEC.stream}.{SPEC.durable}"))
+    assert info["config"]["ack_wait"] == 7_000_000_000
+    await bus.close()

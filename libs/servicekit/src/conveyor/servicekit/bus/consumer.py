@@ -13,6 +13,8 @@ from conveyor.servicekit.bus.wire import CONSUMER_NOT_FOUND
 
 _SERVER_TROUBLE = 500
 _NOT_FOUND = 404
+_TRIES = 3
+"""nats-server 2.15.1 answers the first update of a consumer after its own start with the old configuration."""
 
 
 class ConsumerSpec(Struct, frozen=True, kw_only=True):
@@ -55,9 +57,19 @@ def consumer_config(spec: ConsumerSpec) -> dict[str, Any]:
 async def ensure_consumer(bus: Bus, spec: ConsumerSpec) -> str:
     """Make or update the consumer and return its name; PermanentError when the server refuses its configuration."""
     wanted = consumer_config(spec)
-    existing = await _existing(bus, spec)
-    if existing is not None and not differences(wanted, existing):
-        return spec.durable
+    ignored: list[str] = []
+    for _ in range(_TRIES):
+        existing = await _existing(bus, spec)
+        if existing is not None and not differences(wanted, existing):
+            return spec.durable
+        ignored = await _ask_for(bus, spec, wanted, existing)
+        if not ignored:
+            return spec.durable
+    raise PermanentError(f"consumer {spec.durable}: the server ignored what was asked: {'; '.join(ignored)}")
+
+
+async def _ask_for(bus: Bus, spec: ConsumerSpec, wanted: dict[str, Any], existing: dict[str, Any] | None) -> list[str]:
+    """Make or update it and return what the server ignored."""
     body = {"stream_name": spec.stream, "config": {**(existing or {}), **wanted}}
     try:
         answer = await bus.api(f"CONSUMER.CREATE.{spec.stream}.{spec.durable}", body)
@@ -65,9 +77,7 @@ async def ensure_consumer(bus: Bus, spec: ConsumerSpec) -> str:
         if error.status in (_NOT_FOUND, *range(_SERVER_TROUBLE, _SERVER_TROUBLE + 100)):
             raise
         raise PermanentError(f"consumer {spec.durable} of {spec.stream}: {error}") from error
-    if ignored := differences(wanted, msgspec.json.decode(answer, type=_Info).config):
-        raise PermanentError(f"consumer {spec.durable}: the server ignored what was asked: {'; '.join(ignored)}")
-    return spec.durable
+    return differences(wanted, msgspec.json.decode(answer, type=_Info).config)
 
 
 async def _existing(bus: Bus, spec: ConsumerSpec) -> dict[str, Any] | None:
