@@ -1,5 +1,8 @@
-"""The client's own way of writing headers against the library's: the same bytes, or the same refusal."""
+"""Where our client differs from the library's: headers, the same bytes or the same refusal; and what it closes."""
 
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,3 +64,46 @@ async def test_what_is_too_large_is_refused_for_good_and_the_connection_stays(bu
             await bus.request("event.shop.SHOP-1.huge", b"x" * size, {"Conveyor-Task": "shop/SHOP-1"})
     assert bus.is_connected
     assert await bus.api("INFO")
+
+
+class Moody:
+    """A server that greets its first client, sends it away, and hangs up on everybody afterwards."""
+
+    def __init__(self) -> None:
+        self.met = 0
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.met += 1
+        if self.met == 1:
+            writer.write(b'INFO {"server_id":"x","version":"2.15.1","headers":true,"max_payload":1048576}\r\n')
+            while (line := await reader.readline()) and line != b"PING\r\n":
+                pass
+            writer.write(b"PONG\r\n")
+            await writer.drain()
+        writer.close()
+
+
+def left_open(port: int) -> int:
+    """How many connections the other end has closed and ours has not (state 08, CLOSE_WAIT)."""
+    rows = [line.split() for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[2] == f"0100007F:{port:04X}" and row[3] == "08" for row in rows)
+
+
+async def test_a_connection_whose_greeting_failed_is_closed(eventually: Callable[..., Any]) -> None:
+    """Each left one open: a file descriptor less with every try while a server starts."""
+    moody = Moody()
+    server = await asyncio.start_server(moody, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    client = QuickClient()
+
+    async def nothing(_error: Exception) -> None:
+        """Errors are what this is about."""
+
+    options = {"reconnect_time_wait": 0.01, "max_reconnect_attempts": -1, "error_cb": nothing}
+    await client.connect(f"nats://127.0.0.1:{port}", **options)
+    await eventually(lambda: moody.met >= 8)
+    assert left_open(port) <= 1
+    await client.close()
+    server.close()
+    await server.wait_closed()
+    await eventually(lambda: left_open(port) == 0)
