@@ -78,6 +78,13 @@ def test_a_usage_limit_closes_the_lane_until_its_reset_and_needs_no_probe() -> N
     assert admit(limited, "r", until).change == Breaker()
 
 
+@pytest.mark.behaviour("RU-9")
+def test_a_limit_of_years_closes_no_lane_for_years() -> None:
+    claimed = replace(LIMITED, reason=OutcomeReason.RATE_LIMITED, resets_at=NOW + timedelta(days=4000))
+    assert seen(claimed).open_until is None
+    assert seen(claimed, claimed, claimed).open_until == NOW + timedelta(seconds=300)
+
+
 @pytest.mark.behaviour("RU-13")
 @pytest.mark.parametrize(
     ("spent", "step", "stops"),

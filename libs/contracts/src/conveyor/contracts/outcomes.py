@@ -1,10 +1,14 @@
 """How a run ended: the closed lists a runner chooses from, and what it measured on the way."""
 
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from msgspec import Struct
 
 from conveyor.contracts.moments import Moment
+
+LONGEST_LIMIT = timedelta(days=8)
+"""The longest usage limits are by the week; a later reset is not believed, and the failure an ordinary one."""
 
 
 class OutcomeKind(StrEnum):
@@ -76,3 +80,9 @@ class Outcome(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The agent's session, for a later resume (RU-14)."""
     log_subject: str = ""
     """Where the run's output lies in LOGS."""
+
+    def reset_after(self, now: datetime) -> datetime | None:
+        """Return when the account's limit is full again; None unless that is to come, and to be believed."""
+        if self.resets_at is not None and timedelta(0) < self.resets_at - now <= LONGEST_LIMIT:
+            return self.resets_at
+        return None

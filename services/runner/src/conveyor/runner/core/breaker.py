@@ -52,8 +52,8 @@ def admit(breaker: Breaker, run_id: str, now: datetime) -> Admission:
 
 def after(breaker: Breaker, run_id: str, outcome: Outcome, now: datetime) -> Breaker:
     """Return the breaker after an agent's outcome. What does not come from the account only ends a probe."""
-    if outcome.resets_at is not None and outcome.resets_at > now:
-        return Breaker(open_until=outcome.resets_at, is_limit=True, why=outcome.detail)
+    if resets_at := outcome.reset_after(now):
+        return Breaker(open_until=resets_at, is_limit=True, why=outcome.detail)
     match outcome.kind:
         case OutcomeKind.TRANSIENT:
             return _failed(breaker, run_id, outcome, now)

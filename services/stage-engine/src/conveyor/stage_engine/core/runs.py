@@ -20,8 +20,6 @@ _FOR_PEOPLE = {
     OutcomeReason.NO_PROGRESS: "the run got nowhere.",
 }
 """How a run may end that must not be repeated by itself (RU-13)."""
-LONGEST_PAUSE = timedelta(days=8)
-"""The longest limits are by the week; a reset later than that is not believed, and the failure an ordinary one."""
 PAUSE_SPREAD_S = 10.0
 """Runs that wait for the same limit do not all begin in the same second."""
 JITTER = 0.1
@@ -118,8 +116,8 @@ def _where(outcome: Outcome) -> str:
 
 
 def _wait_or_repeat(draft: Draft, run: Run, outcome: Outcome) -> None:
-    if outcome.resets_at and timedelta(0) < outcome.resets_at - draft.event.at <= LONGEST_PAUSE:
-        _pause(draft, run, outcome.resets_at)
+    if resets_at := outcome.reset_after(draft.event.at):
+        _pause(draft, run, resets_at)
         return
     transients = draft.task.budget.transients + 1
     draft.change(budget=structs.replace(draft.task.budget, transients=transients))
