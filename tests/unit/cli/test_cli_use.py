@@ -64,16 +64,15 @@ def test_a_command_that_was_interrupted_does_not_say_that_it_is_done() -> None:
     """A script that approves and goes on must notice that nothing was approved."""
     with socket.create_server(("127.0.0.1", 0)) as mute:
         command = ["--nats", f"nats://127.0.0.1:{mute.getsockname()[1]}", "approve", "SHOP-1"]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "conveyor.cli", *command],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        mute.settimeout(30)
-        mute.accept()[0].close()
-        process.send_signal(signal.SIGINT)
-        told, _ = process.communicate(timeout=30)
+        program = [sys.executable, "-m", "conveyor.cli", *command]
+        with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+            try:
+                mute.settimeout(30)
+                mute.accept()[0].close()
+                process.send_signal(signal.SIGINT)
+                told, _ = process.communicate(timeout=30)
+            finally:
+                process.kill()
     assert process.returncode == Exit.INTERRUPTED, told
     assert "Traceback" not in told
 

@@ -21,6 +21,7 @@ from conveyor.runner.meter import Meter
 from conveyor.runner.ports import AgentParser, AgentReport
 from conveyor.runner.process import Ladder, ProcessExit, ProcessSpec, Stop, Timers, execute
 from conveyor.runner.sandbox import Room
+from conveyor.servicekit.ending import ended
 
 TEXT = "text"
 SPEND_EVERY_S = 5.0
@@ -90,8 +91,7 @@ class AgentTurn:
         try:
             yield
         finally:
-            counting.cancel()
-            await asyncio.wait({counting})
+            await ended(counting)
             await self._note_spending()
 
     async def _count(self) -> None:

@@ -11,6 +11,7 @@ from conveyor.contracts.errors import TransientError
 from conveyor.servicekit import logs
 from conveyor.servicekit.bus import Bucket
 from conveyor.servicekit.bus.lease import Lease
+from conveyor.servicekit.ending import ended
 
 TTL_S = 30.0
 FULL_WAIT_S = 2.0
@@ -60,8 +61,7 @@ async def _keep(lease: Lease) -> None:
 
 
 async def _give_back(lease: Lease, keeping: "asyncio.Task[None]") -> None:
-    keeping.cancel()
-    await asyncio.wait({keeping})
+    await ended(keeping)
     try:
         await lease.release()
     except TransientError as error:

@@ -8,6 +8,7 @@ from typing import Protocol, Self
 from conveyor.contracts.errors import TransientError
 from conveyor.servicekit import logs
 from conveyor.servicekit.clock import Clock
+from conveyor.servicekit.ending import ended
 
 CHUNK_BYTES = 64 * 1024
 EVERY_S = 0.25
@@ -90,8 +91,7 @@ class LogShipper:
         try:
             await asyncio.wait({self._shipping}, timeout=PATIENCE_S)
         finally:  # also when this wait is cancelled: nobody else would end it
-            self._shipping.cancel()
-            await asyncio.wait({self._shipping})
+            await ended(self._shipping)
 
     async def write(self, data: bytes) -> None:
         """Take output; waits while the buffer is full, and never raises."""

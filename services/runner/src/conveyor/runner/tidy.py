@@ -13,6 +13,7 @@ from conveyor.runner.workspace import Request, Workspaces
 from conveyor.servicekit import logs
 from conveyor.servicekit.bus import TaskStore
 from conveyor.servicekit.clock import Clock
+from conveyor.servicekit.ending import ended
 
 EVERY_S = 60.0
 MAINTAIN_EVERY_S = 86_400.0
@@ -60,9 +61,7 @@ class Tidy:
                 if listening.done():
                     listening.result()
         finally:
-            for task in (listening, ending):
-                task.cancel()
-            await asyncio.wait({listening, ending})
+            await ended(listening, ending)
 
     async def sweep(self) -> int:
         """Remove every worktree whose task is over and return how many there were."""

@@ -176,9 +176,8 @@ class Bus:
         if self._is_closing:
             return
         self._is_closing = True
-        if self._opening is not None and not self._opening.done():
-            self._opening.cancel()
-            await asyncio.wait({self._opening})
+        if self._opening is not None:
+            await ended(self._opening)
         if self.client.is_connected:
             with contextlib.suppress(nats.errors.Error, TimeoutError):
                 await self.client.flush(timeout=2)
