@@ -182,12 +182,17 @@ async def test_a_branch_that_went_back_and_forth_is_told_of_though_the_log_knows
         async def branch_sha(self, _repo: str, _branch: str) -> str:
             return "bbb"
 
+    told: list[str] = []
+
+    async def tell(text: str, _key: str) -> None:
+        told.append(text)
+
     log = Log([task])
-    world = world_of(project, [issue], log, forge=Moved())
+    world = world_of(project, [issue], log, forge=Moved(), messengers=(tell,))
     dry = await Reconciler(world, ReconcilerSettings(), is_dry=True).run_pass()
     log.published = [structs.replace(dry.found[0], origin=Origin.WEBHOOK)]
     reports = [await Reconciler(world, ReconcilerSettings()).run_pass() for _ in range(2)]
     assert [report.repaired for report in reports] == [1, 0]
     first, again = log.published
     assert isinstance(again, BranchPushed)
-    assert (again.sha, again.event_id != first.event_id) == ("bbb", True)
+    assert (again.sha, again.event_id != first.event_id, len(told)) == ("bbb", True, 1)
