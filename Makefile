@@ -24,7 +24,7 @@ demo: install ## carry one task from To Analyse to done on this machine
 	$(BIN)/conveyor demo
 
 test: install ## every test that needs no Docker and no browser
-	$(BIN)/python -m pytest -n 2 -m "not docker and not slow and not claude"
+	$(BIN)/python -m pytest -n 3 -m "not docker and not slow and not claude"
 
 chaos: install ## kill engines between any two of their steps, the later moments of a task's life too
 	$(BIN)/python -m pytest -n 2 tests/chaos

@@ -63,9 +63,11 @@ class Bus:
         return str(self.client._server_info.get("version", ""))  # noqa: SLF001 - the library's parser fails on "-dev"
 
     async def wait_connected(self, timeout_s: float = REQUEST_TIMEOUT_S) -> None:
-        """Return once connected; TransientError after the timeout."""
+        """Return once connected; TransientError after the timeout, and at once when it was closed."""
         if self.is_connected:
             return
+        if self._is_closing:
+            raise TransientError(f"the connection to NATS at {self.settings.url} was closed")
         try:
             async with asyncio.timeout(timeout_s):
                 await self._connected.wait()
