@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from conveyor.gateway.http.whole import send_whole
+from conveyor.gateway.http.whole import has_come_whole, send_whole
 from conveyor.servicekit.health import HttpServer
 from conveyor.servicekit.sections import HttpSettings
 
@@ -97,3 +97,33 @@ async def test_the_server_answers_again_and_again_on_one_connection(
         writer.write(f"{method} / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         assert (await reader.read()).endswith(b"\r\n\r\n" + body)
     writer.close()
+
+
+@pytest.mark.parametrize(("parts", "expected"), [((b"{}",), True), ((b"{", b"}"), False)])
+async def test_a_body_that_came_with_its_head_need_not_be_waited_for(parts: tuple[bytes, ...], expected: bool) -> None:
+    called: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        called.set_result(has_come_whole(receive))
+        while (await receive()).get("more_body"):
+            pass
+        await send_whole(send, 200, HEADERS, BODY)
+
+    server = HttpServer(app, HttpSettings())
+    await server.start()
+    url = urlsplit(server.url)
+    reader, writer = await asyncio.open_connection(url.hostname, url.port)
+    writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n" + parts[0])
+    assert await called is expected
+    writer.writelines(parts[1:])
+    assert (await reader.readline()).startswith(b"HTTP/1.1 200")
+    writer.close()
+    await writer.wait_closed()
+    await server.stop()
+
+
+def test_a_server_that_does_not_show_it_is_waited_for() -> None:
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    assert not has_come_whole(receive)

@@ -61,8 +61,7 @@ class GroupCommit(EventLog):
         loop = asyncio.get_running_loop()
         one = Waiting(event, codec.encode(event), loop.create_future())
         self._waiting.append(one)
-        late = TransientError(f"not stored within {timeout_s:g} s; whether it was is unknown")
-        timer = loop.call_later(timeout_s, _fail, (one,), late)
+        timer = loop.call_later(timeout_s, _expire, one, timeout_s)
         try:
             return await one.stored
         finally:
@@ -166,6 +165,10 @@ class GroupCommit(EventLog):
         else:
             if not one.stored.done():
                 one.stored.set_result(stored)
+
+
+def _expire(one: Waiting, timeout_s: float) -> None:
+    _fail((one,), TransientError(f"not stored within {timeout_s:g} s; whether it was is unknown"))
 
 
 def _fail(batch: Sequence[Waiting], error: ConveyorError) -> None:

@@ -15,7 +15,7 @@ from conveyor.gateway.core.drafts import Ignored, IgnoredKind
 from conveyor.gateway.figures import Figures
 from conveyor.gateway.handlers import Answer, Intake, Malformed, Spooled, Unavailable
 from conveyor.gateway.http.hang_up import hang_up
-from conveyor.gateway.http.whole import send_whole
+from conveyor.gateway.http.whole import has_come_whole, send_whole
 from conveyor.gateway.ports import Source
 from conveyor.servicekit import logs
 from conveyor.servicekit.clock import SYSTEM_CLOCK
@@ -106,11 +106,7 @@ class Door:
         if not signature:
             raise Refused(401, "unsigned", "the signature header is missing or empty")
         self._check_head(headers)
-        try:
-            async with asyncio.timeout(BODY_WITHIN_S):
-                body = await self._body(receive)
-        except TimeoutError:
-            raise Refused(SLOW, "slow", f"the body took longer than {BODY_WITHIN_S:g} s") from None
+        body = await (self._body(receive) if has_come_whole(receive) else self._body_in_time(receive))
         if not self._source.verify(body, signature, self._source.secrets):
             raise Refused(401, "bad_signature", "the signature does not belong to this body")
         return body
@@ -122,6 +118,13 @@ class Door:
         length = headers.get("content-length", "")
         if length.isdigit():
             self._check_size(int(length))
+
+    async def _body_in_time(self, receive: Receive) -> bytes:
+        try:
+            async with asyncio.timeout(BODY_WITHIN_S):
+                return await self._body(receive)
+        except TimeoutError:
+            raise Refused(SLOW, "slow", f"the body took longer than {BODY_WITHIN_S:g} s") from None
 
     async def _body(self, receive: Receive) -> bytes:
         chunks, size, is_more = [], 0, True

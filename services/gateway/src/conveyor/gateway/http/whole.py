@@ -1,8 +1,11 @@
-"""Sends an answer in one write: uvicorn makes two, and each costs as much as most of what happens to a delivery."""
+"""Sends an answer in one write: uvicorn makes two, and each costs as much as most of what happens to a delivery.
+
+Tells of a request, too, whether it has come whole; a deadline costs as much as its signature.
+"""
 
 from typing import Any
 
-from starlette.types import Send
+from starlette.types import Receive, Send
 
 
 class Whole:
@@ -45,3 +48,11 @@ async def send_whole(send: Send, status: int, headers: list[tuple[bytes, bytes]]
     await send({"type": "http.response.body", "body": body})
     if whole is not None:
         whole.flush()
+
+
+def has_come_whole(receive: Receive) -> bool:
+    """Whether reading the request's body will wait for nothing, as under uvicorn when it came with its head.
+
+    False where that cannot be told: under another server, or when `receive` is a middleware's.
+    """
+    return getattr(getattr(receive, "__self__", None), "more_body", True) is False
