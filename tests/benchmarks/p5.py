@@ -4,7 +4,6 @@ The engine's part is played here: as soon as the lost run is reported, the next 
 are shipped: the command comes back `ack_wait_s` after the dead runner's last sign of life, a third of it later at most.
 """
 
-import asyncio
 import socket
 from pathlib import Path
 
@@ -12,8 +11,10 @@ from msgspec import Struct
 
 from conveyor.contracts.events import RunStarted
 from conveyor.contracts.outcomes import OutcomeKind
+from conveyor.contracts.streams import RUNNERS
 from conveyor.runner.process.sweep import members
 from conveyor.runner.settings import RunnerSettings
+from conveyor.servicekit.bus import Bucket
 from conveyor.servicekit.clock import SYSTEM_CLOCK
 from tests.benchmarks import ground
 from tests.benchmarks.figures import Figure, figure, median, note
@@ -56,7 +57,7 @@ async def _kill_one(rig: Rig, where: Path, number: int) -> float:
         command = await rig.order()
         await wait_until(lambda: members(command.run_id), timeout_s=TIMEOUT_S)
         async with process(rig, agent, f"second-{number}", ack_wait_s):
-            await asyncio.sleep(2.0 + number)  # waits: for the other runner to be up
+            await wait_until(lambda: Bucket(rig.bus, RUNNERS).get(f"second-{number}"), timeout_s=TIMEOUT_S)
             first.kill()
             begun = SYSTEM_CLOCK.monotonic()
             lost = await rig.outcome(command, wait_until, timeout_s=TIMEOUT_S)

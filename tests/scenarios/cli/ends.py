@@ -15,6 +15,7 @@ from conveyor.simulator.gitea import GiteaServer
 from conveyor.simulator.gitea.world import Hook
 from conveyor.simulator.plane.server import PlaneServer
 from conveyor.simulator.plane.world import WORKING_STATES, StateSpec, User
+from tests.conftest import wait_until
 
 REPO = "acme/shop"
 BOT = "conveyor"
@@ -104,15 +105,16 @@ class Ends:
             assert await process.wait() == 0, (self.folder / "gateway.log").read_text()
 
     async def _answers(self, process: asyncio.subprocess.Process) -> None:
-        async with httpx.AsyncClient() as client, asyncio.timeout(START_S):
-            while process.returncode is None:
+        async with httpx.AsyncClient() as client:
+
+            async def is_ready() -> bool:
+                assert process.returncode is None, (self.folder / "gateway.log").read_text()
                 try:
-                    if (await client.get(f"{self.url}/readyz")).is_success:
-                        return
+                    return (await client.get(f"{self.url}/readyz")).is_success
                 except httpx.HTTPError:
-                    pass
-                await asyncio.sleep(0.05)  # waits: for the gateway to be ready
-        raise AssertionError((self.folder / "gateway.log").read_text())
+                    return False
+
+            await wait_until(is_ready, timeout_s=START_S)
 
 
 @asynccontextmanager

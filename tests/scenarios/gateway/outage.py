@@ -16,6 +16,7 @@ import httpx
 
 from conveyor.servicekit.clock import SYSTEM_CLOCK
 from conveyor.servicekit.nats_process import die_with_parent
+from tests.conftest import wait_until
 from tests.scenarios.gateway.house import OLD, signed
 
 CONFIGURATION = """\
@@ -90,10 +91,14 @@ class GatewayProcess:
                 stderr=output,
                 preexec_fn=die_with_parent(),  # noqa: PLW1509 - one prctl, prepared beforehand
             )
-        async with asyncio.timeout(20), httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
-            while not await _answers(client):
-                assert self._process.poll() is None, self.log.read_text()
-                await asyncio.sleep(0.02)  # waits: for the first answer
+        process = self._process
+        async with httpx.AsyncClient(base_url=self.url, trust_env=False) as client:
+
+            async def answers() -> bool:
+                assert process.poll() is None, self.log.read_text()
+                return await _answers(client)
+
+            await wait_until(answers, timeout_s=20)
 
     def kill(self) -> None:
         """End it as a crash would."""
