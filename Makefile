@@ -51,7 +51,7 @@ bench: install ## the figures: one JSON object a line
 behaviour: install ## every row of docs/behaviour.md with the tests that prove it
 	$(BIN)/python tests/architecture/behaviour_report.py
 
-examples: install ## write deploy/env.example and deploy/conveyor.example.toml anew from the settings
+examples: install ## write deploy/env.example and deploy/conveyor.toml.example anew from the settings
 	$(BIN)/python -m tools.examples
 
 pin: install ## compile the requirements files anew (hashes, no index host)

@@ -8,7 +8,7 @@ from conveyor.cli.setup.fields import sections
 DEPLOY = Path(__file__).resolve().parents[1] / "deploy"
 EXAMPLES = {
     DEPLOY / "env.example": environment.written,
-    DEPLOY / "conveyor.example.toml": sample.written,
+    DEPLOY / "conveyor.toml.example": sample.written,
 }
 """Each file and what makes its text."""
 

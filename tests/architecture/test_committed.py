@@ -12,9 +12,7 @@ INDEX_HOST = re.compile(
     r"--(?:extra-)?index-url|--find-links|(?:registry|index) = \"https?:|\b(?:url|sdist|wheel)[^#\n]* = \"https?:"
     r"|files\.pythonhosted\.org|pypi\.org/simple"
 )
-PINS = re.compile(
-    r"requirements|constraints|^(?!deploy/).*\.toml$|\.lock$|lock\.json$|Dockerfile|Makefile$|\.cfg$|^\.ci/"
-)
+PINS = re.compile(r"requirements|constraints|\.toml$|\.lock$|lock\.json$|Dockerfile|Makefile$|\.cfg$|^\.ci/")
 SLEEPERS = {("time", "sleep"), ("asyncio", "sleep"), ("anyio", "sleep"), ("trio", "sleep")}
 WAITS = "# waits:"
 

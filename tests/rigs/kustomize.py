@@ -57,7 +57,7 @@ def documents(path: Path) -> list[Object]:
 
 def _generate(generator: Object, folder: Path, objects: list[Object]) -> None:
     assert set(generator) <= {"name", "files", "behavior"}, generator
-    data = {Path(name).name: (folder / name).read_text(encoding="utf-8") for name in generator["files"]}
+    data = {key: (folder / name).read_text(encoding="utf-8") for key, name in map(_key_and_file, generator["files"])}
     replaced = [one for one in objects if _named(one) == ("ConfigMap", generator["name"])]
     if generator.get("behavior") == "replace":
         replaced[0]["data"] = data
@@ -141,3 +141,9 @@ def containers(one: Object) -> list[Object]:
     """Return the containers of an object's pods."""
     spec = pod(one)
     return [*spec["containers"], *spec.get("initContainers", ())] if spec else []
+
+
+def _key_and_file(entry: str) -> tuple[str, str]:
+    """Return under which key a file's content lies: `key=file`, or the file's own name."""
+    key, is_named, name = entry.partition("=")
+    return (key, name) if is_named else (Path(entry).name, entry)
