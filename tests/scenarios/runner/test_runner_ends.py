@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,16 @@ from conveyor.servicekit.lifecycle import Service
 from conveyor.servicekit.nats_process import NatsProcess
 from conveyor.servicekit.sections import NatsSettings
 from tests.scenarios.runner.rig import BRANCH, REPO, Eventually, Rig, process, running, world
+
+
+@pytest.fixture
+async def outage_rig(own_nats: NatsProcess, tmp_path: Path) -> AsyncIterator[Rig]:
+    """A rig on a server of its own, which the test takes away and brings back."""
+    bus = await connect(NatsSettings(url=own_nats.url), name="test")
+    await provision(bus)
+    async with world(tmp_path, bus, own_nats.url) as rig:
+        yield rig
+    await bus.close()
 
 
 @pytest.mark.behaviour("RU-11")
@@ -71,72 +82,63 @@ async def test_shutdown_lets_a_run_finish_that_needs_but_a_moment(rig: Rig, even
 
 
 async def test_an_outcome_outlives_a_bus_that_is_away(
-    own_nats: NatsProcess, tmp_path: Path, eventually: Eventually
+    own_nats: NatsProcess, outage_rig: Rig, eventually: Eventually
 ) -> None:
     """The server is killed while the agent works and comes back later: the run goes on, and is told once."""
-    bus = await connect(NatsSettings(url=own_nats.url), name="test")
-    await provision(bus)
-    async with world(tmp_path, bus, own_nats.url) as rig:
-        agent = rig.agent({"developer": [{"do": "succeed", "delay_s": 1.0}]})
-        async with running(rig.settings(agent, ack_wait_s=30)):
-            command = await rig.order()
-            await eventually(lambda: members(command.run_id))
-            await own_nats.kill()
-            await eventually(lambda: not members(command.run_id))
-            await own_nats.start()
-            outcome = await rig.outcome(command, eventually, timeout_s=30)
-            await rig.acknowledged(eventually)
-        assert outcome.kind is OutcomeKind.SUCCEEDED
-        assert outcome.head == rig.gitea.branch_sha(REPO, BRANCH)
-        assert len(await rig.events(RunFinished)) == 1
-    await bus.close()
+    rig = outage_rig
+    agent = rig.agent({"developer": [{"do": "succeed", "delay_s": 1.0}]})
+    async with running(rig.settings(agent, ack_wait_s=30)):
+        command = await rig.order()
+        await eventually(lambda: members(command.run_id))
+        await own_nats.kill()
+        await eventually(lambda: not members(command.run_id))
+        await own_nats.start()
+        outcome = await rig.outcome(command, eventually, timeout_s=30)
+        await rig.acknowledged(eventually)
+    assert outcome.kind is OutcomeKind.SUCCEEDED
+    assert outcome.head == rig.gitea.branch_sha(REPO, BRANCH)
+    assert len(await rig.events(RunFinished)) == 1
 
 
 async def test_work_that_ends_in_a_long_outage_of_the_bus_is_brought_home_all_the_same(
-    own_nats: NatsProcess, tmp_path: Path, eventually: Eventually
+    own_nats: NatsProcess, outage_rig: Rig, eventually: Eventually
 ) -> None:
     """The bus stays away for longer than any request waits: what the agent did, and cost, is pushed when it is back."""
-    bus = await connect(NatsSettings(url=own_nats.url), name="test")
-    await provision(bus)
-    async with world(tmp_path, bus, own_nats.url) as rig:
-        agent = rig.agent({"developer": [{"do": "succeed", "delay_s": 1.0}]})
-        async with running(rig.settings(agent, ack_wait_s=60)):
-            command = await rig.order()
-            await eventually(lambda: members(command.run_id))
-            await own_nats.kill()
-            await eventually(lambda: not members(command.run_id))
-            await asyncio.sleep(REQUEST_TIMEOUT_S * 2)  # waits: the length of the outage is what matters here
-            await own_nats.start()
-            outcome = await rig.outcome(command, eventually, timeout_s=30)
-            await rig.acknowledged(eventually)
-        assert (outcome.kind, outcome.reason) == (OutcomeKind.SUCCEEDED, OutcomeReason.FINISHED)
-        assert outcome.head == rig.gitea.branch_sha(REPO, BRANCH)
-    await bus.close()
+    rig = outage_rig
+    agent = rig.agent({"developer": [{"do": "succeed", "delay_s": 1.0}]})
+    async with running(rig.settings(agent, ack_wait_s=60)):
+        command = await rig.order()
+        await eventually(lambda: members(command.run_id))
+        await own_nats.kill()
+        await eventually(lambda: not members(command.run_id))
+        await asyncio.sleep(REQUEST_TIMEOUT_S * 2)  # waits: the length of the outage is what matters here
+        await own_nats.start()
+        outcome = await rig.outcome(command, eventually, timeout_s=30)
+        await rig.acknowledged(eventually)
+    assert (outcome.kind, outcome.reason) == (OutcomeKind.SUCCEEDED, OutcomeReason.FINISHED)
+    assert outcome.head == rig.gitea.branch_sha(REPO, BRANCH)
 
 
 @pytest.mark.behaviour("RU-10")
 async def test_an_outcome_outlives_a_runner_that_dies_before_it_could_tell_it(
-    own_nats: NatsProcess, tmp_path: Path, eventually: Eventually
+    own_nats: NatsProcess, outage_rig: Rig, tmp_path: Path, eventually: Eventually
 ) -> None:
     """The bus goes while the agent works, the runner after it: what came of the run lies on its disk."""
-    bus = await connect(NatsSettings(url=own_nats.url), name="test")
-    await provision(bus)
-    async with world(tmp_path, bus, own_nats.url) as rig:
-        agent = rig.agent({"developer": [{"do": "nothing", "delay_s": 1.5}]})
-        async with process(rig, agent, "runner-1") as first:
-            command = await rig.order()
-            await rig.speaks(command, eventually)
-            await own_nats.kill()
-            note = tmp_path / "runner-1" / "live" / f"{command.run_id}.json"
-            await eventually(lambda: '"kind":"failed"' in note.read_text(), timeout_s=30)
-            first.kill()
-        await own_nats.start()
-        async with running(rig.settings(agent, "runner-1")):
-            outcome = await rig.outcome(command, eventually, timeout_s=30)
-            await rig.acknowledged(eventually)
-        assert (outcome.kind, outcome.reason) == (OutcomeKind.FAILED, OutcomeReason.AGENT_ERROR), "and not lost"
-        assert len(await rig.events(RunFinished)) == 1
-    await bus.close()
+    rig = outage_rig
+    agent = rig.agent({"developer": [{"do": "nothing", "delay_s": 1.5}]})
+    async with process(rig, agent, "runner-1") as first:
+        command = await rig.order()
+        await rig.speaks(command, eventually)
+        await own_nats.kill()
+        note = tmp_path / "runner-1" / "live" / f"{command.run_id}.json"
+        await eventually(lambda: '"kind":"failed"' in note.read_text(), timeout_s=30)
+        first.kill()
+    await own_nats.start()
+    async with running(rig.settings(agent, "runner-1")):
+        outcome = await rig.outcome(command, eventually, timeout_s=30)
+        await rig.acknowledged(eventually)
+    assert (outcome.kind, outcome.reason) == (OutcomeKind.FAILED, OutcomeReason.AGENT_ERROR), "and not lost"
+    assert len(await rig.events(RunFinished)) == 1
 
 
 @pytest.mark.behaviour("RU-10")

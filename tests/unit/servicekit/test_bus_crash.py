@@ -27,7 +27,7 @@ from conveyor.servicekit.bus import (
 )
 from conveyor.servicekit.bus.consumer import ensure_consumer
 from conveyor.servicekit.bus.pull import Puller
-from conveyor.servicekit.ending import ended
+from conveyor.servicekit.ending import cancel_until_ended
 from conveyor.servicekit.nats_process import NatsProcess
 from conveyor.servicekit.sections import NatsSettings
 
@@ -164,7 +164,7 @@ async def test_an_outage_leaves_no_subscription_behind(own_nats: NatsProcess, ev
     await eventually(lambda: not bus.is_connected)
     puller.restart()
     if ends:
-        await ended(pulling)
+        await cancel_until_ended(pulling)
         await puller.stop()
     else:
         await eventually(lambda: puller._subscription is None)
@@ -172,7 +172,7 @@ async def test_an_outage_leaves_no_subscription_behind(own_nats: NatsProcess, ev
     await eventually(lambda: bus.is_connected)
     await eventually(lambda: ends or puller._subscription is not None)
     assert len(bus.client._subs) == before + (not ends)
-    await ended(pulling)
+    await cancel_until_ended(pulling)
     await bus.close()
 
 

@@ -6,7 +6,7 @@ import pytest
 from conveyor.contracts.errors import TransientError
 from conveyor.contracts.streams import LEASES
 from conveyor.servicekit.bus import Bucket, Bus, Lease, connect, held_until_done, leader, provision
-from conveyor.servicekit.ending import ended
+from conveyor.servicekit.ending import cancel_until_ended
 from conveyor.servicekit.nats_process import NatsProcess
 from conveyor.servicekit.sections import NatsSettings
 
@@ -93,7 +93,7 @@ async def test_who_is_cut_off_stops_before_its_lease_ends(own_nats: NatsProcess)
     await own_nats.kill()
     assert not await held_until_done(lease, work)
     assert lease.is_held, "nobody else can have it yet"
-    await ended(work)
+    await cancel_until_ended(work)
     await bus.close()
 
 

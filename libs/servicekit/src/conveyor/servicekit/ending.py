@@ -6,7 +6,7 @@ from typing import Any
 AGAIN_S = 1.0
 
 
-async def ended(*tasks: "asyncio.Future[Any]", again_s: float = AGAIN_S) -> None:
+async def cancel_until_ended(*tasks: "asyncio.Future[Any]", again_s: float = AGAIN_S) -> None:
     """Cancel these, and again after every `again_s`, until all have ended; what they raised stays with them.
 
     Whatever needs longer to clean up wants a longer `again_s`.

@@ -21,7 +21,7 @@ from conveyor.runner.meter import Meter
 from conveyor.runner.ports import AgentParser, AgentReport
 from conveyor.runner.process import Ladder, ProcessExit, ProcessSpec, Stop, Timers, execute
 from conveyor.runner.sandbox import Room
-from conveyor.servicekit.ending import ended
+from conveyor.servicekit.ending import cancel_until_ended
 
 TEXT = "text"
 SPEND_EVERY_S = 5.0
@@ -91,7 +91,7 @@ class AgentTurn:
         try:
             yield
         finally:
-            await ended(counting)
+            await cancel_until_ended(counting)
             await self._note_spending()
 
     async def _count(self) -> None:

@@ -11,7 +11,7 @@ from conveyor.contracts.errors import TransientError
 from conveyor.servicekit import logs
 from conveyor.servicekit.bus import Bucket
 from conveyor.servicekit.bus.lease import Lease
-from conveyor.servicekit.ending import ended
+from conveyor.servicekit.ending import cancel_until_ended
 
 TTL_S = 30.0
 FULL_WAIT_S = 2.0
@@ -61,7 +61,7 @@ async def _keep(lease: Lease) -> None:
 
 
 async def _give_back(lease: Lease, keeping: "asyncio.Task[None]") -> None:
-    await ended(keeping)
+    await cancel_until_ended(keeping)
     try:
         await lease.release()
     except TransientError as error:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-from conveyor.servicekit.ending import ended
+from conveyor.servicekit.ending import cancel_until_ended
 
 CLEAN_UP_S = 10.0
 """Work that was cancelled may end a child process first; only then it is taken for not having heard."""
@@ -22,4 +22,4 @@ async def unless(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None
         await asyncio.wait({working, called}, return_when=asyncio.FIRST_COMPLETED)
         return working.result() if working.done() else None
     finally:
-        await ended(working, called, again_s=CLEAN_UP_S)
+        await cancel_until_ended(working, called, again_s=CLEAN_UP_S)

@@ -8,7 +8,7 @@ from typing import Protocol, Self
 from conveyor.contracts.errors import TransientError
 from conveyor.servicekit import logs
 from conveyor.servicekit.clock import Clock
-from conveyor.servicekit.ending import ended
+from conveyor.servicekit.ending import cancel_until_ended
 
 CHUNK_BYTES = 64 * 1024
 EVERY_S = 0.25
@@ -91,7 +91,7 @@ class LogShipper:
         try:
             await asyncio.wait({self._shipping}, timeout=PATIENCE_S)
         finally:  # also when this wait is cancelled: nobody else would end it
-            await ended(self._shipping)
+            await cancel_until_ended(self._shipping)
 
     async def write(self, data: bytes) -> None:
         """Take output; waits while the buffer is full, and never raises."""

@@ -13,7 +13,7 @@ from conveyor.runner.workspace import Request, Workspaces
 from conveyor.servicekit import logs
 from conveyor.servicekit.bus import TaskStore
 from conveyor.servicekit.clock import Clock
-from conveyor.servicekit.ending import ended
+from conveyor.servicekit.ending import cancel_until_ended
 
 EVERY_S = 60.0
 MAINTAIN_EVERY_S = 86_400.0
@@ -61,7 +61,7 @@ class Tidy:
                 if listening.done():
                     listening.result()
         finally:
-            await ended(listening, ending)
+            await cancel_until_ended(listening, ending)
 
     async def sweep(self) -> int:
         """Remove every worktree whose task is over and return how many there were."""

@@ -19,7 +19,7 @@ from conveyor.contracts.errors import PermanentError, TransientError
 from conveyor.servicekit import logs
 from conveyor.servicekit.bus.client import QuickClient
 from conveyor.servicekit.bus.errors import raise_for_error
-from conveyor.servicekit.ending import ended
+from conveyor.servicekit.ending import cancel_until_ended
 from conveyor.servicekit.sections import NatsSettings
 
 REQUEST_TIMEOUT_S = 5.0
@@ -82,7 +82,7 @@ class Bus:
             while not (gone.done() or stop.done() or self._has_given_up()):
                 await asyncio.wait({gone, stop}, timeout=WATCH_S, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await ended(gone, stop)
+            await cancel_until_ended(gone, stop)
         if stopping.is_set():
             return
         if self._opening is not None and self._opening.done():
@@ -179,7 +179,7 @@ class Bus:
             return
         self._is_closing = True
         if self._opening is not None:
-            await ended(self._opening)
+            await cancel_until_ended(self._opening)
         if self.client.is_connected:
             with contextlib.suppress(nats.errors.Error, TimeoutError):
                 await self.client.flush(timeout=2)

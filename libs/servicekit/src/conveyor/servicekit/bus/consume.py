@@ -11,7 +11,7 @@ from conveyor.servicekit.bus.delivery import Handler, Lane, delivery_of
 from conveyor.servicekit.bus.hands import Hands
 from conveyor.servicekit.bus.pull import Puller
 from conveyor.servicekit.bus.take import Taker
-from conveyor.servicekit.ending import ended
+from conveyor.servicekit.ending import cancel_until_ended
 
 
 class Options(TypedDict, total=False):
@@ -73,7 +73,7 @@ async def consume_by_priority(
                 if not taken:
                     await taker.pause()
     finally:
-        await ended(ringing)
+        await cancel_until_ended(ringing)
 
 
 async def _ring_on(stopping: asyncio.Event, taker: Taker) -> None:
@@ -92,7 +92,7 @@ async def _in_hand(hands: Hands, ack_wait_s: float) -> AsyncIterator[None]:
         await hands.abort()
         raise
     finally:
-        await ended(alive)
+        await cancel_until_ended(alive)
 
 
 async def _until(stopping: asyncio.Event, work: Coroutine[None, None, None]) -> None:
@@ -104,4 +104,4 @@ async def _until(stopping: asyncio.Event, work: Coroutine[None, None, None]) -> 
         if task.done():
             task.result()
     finally:
-        await ended(task, stop)
+        await cancel_until_ended(task, stop)

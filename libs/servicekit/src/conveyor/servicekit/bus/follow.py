@@ -19,7 +19,7 @@ from conveyor.servicekit.bus.connection import Bus
 from conveyor.servicekit.bus.errors import ApiError
 from conveyor.servicekit.bus.pull import Puller
 from conveyor.servicekit.bus.wire import Message
-from conveyor.servicekit.ending import ended
+from conveyor.servicekit.ending import cancel_until_ended
 
 WINDOW = 256
 """How many messages are on their way at once; bounds memory, as a fast stream waits for a slow reader."""
@@ -184,7 +184,7 @@ async def _read(reader: _Reader, *, is_live: bool) -> AsyncIterator[Message]:
                 return
             reader.puller.want(1)
     finally:
-        await ended(pulling)
+        await cancel_until_ended(pulling)
         await reader.puller.stop()
         await reader.delete()
 

@@ -12,7 +12,7 @@ from conveyor.servicekit import logs
 from conveyor.servicekit.bus.errors import Conflict
 from conveyor.servicekit.bus.kv import Bucket
 from conveyor.servicekit.clock import SYSTEM_CLOCK
-from conveyor.servicekit.ending import ended
+from conveyor.servicekit.ending import cancel_until_ended
 
 RENEW_SHARE = 3
 """A lease is renewed this many times within its life."""
@@ -141,7 +141,7 @@ async def _lead_once(lease: Lease, work: Callable[[int], Awaitable[None]], token
         if await held_until_done(lease, task):
             task.result()
     finally:
-        await ended(task, again_s=lease.period_s)
+        await cancel_until_ended(task, again_s=lease.period_s)
 
 
 async def held_until_done(lease: Lease, work: "asyncio.Future[Any]") -> bool:

@@ -22,7 +22,7 @@ from conveyor.contracts.task import Task
 from conveyor.contracts.transition import TaskRecord
 from conveyor.servicekit.bus import Bus, Start, TaskStore, connect
 from conveyor.servicekit.clock import SYSTEM_CLOCK
-from conveyor.servicekit.ending import ended
+from conveyor.servicekit.ending import cancel_until_ended
 
 DEADLINE_S = 90.0
 """After this the demo has failed; it takes a third of it on a small machine."""
@@ -126,7 +126,7 @@ async def _first_of(tree: Tree, playing: asyncio.Task[Summary], interrupted: asy
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
     if playing.done():
         return
-    await ended(playing)
+    await cancel_until_ended(playing)
     if tree.ended.done():
         raise StopError(tree.ended.result().reason)
     raise StopError("interrupted")

@@ -8,7 +8,7 @@ from conveyor.contracts.commands import AnyCommand
 from conveyor.contracts.errors import TransientError
 from conveyor.contracts.task import Task
 from conveyor.servicekit.bus import Lease, held_until_done
-from conveyor.servicekit.ending import ended
+from conveyor.servicekit.ending import cancel_until_ended
 from conveyor.stage_engine.effects.worker import Effect
 
 LeaseOf = Callable[[AnyCommand], Lease]
@@ -32,7 +32,7 @@ def under_lease(effect: Effect, lease_of: LeaseOf) -> Effect:
                 raise TransientError(f"{lease.name} was taken over, or ran out; who owns it next carries on")
             return work.result()
         finally:
-            await ended(work, again_s=lease.period_s)
+            await cancel_until_ended(work, again_s=lease.period_s)
             await lease.give_up()
 
     return owned
