@@ -15,8 +15,8 @@ KILLED = ("gateway", "reconciler", "stage-engine", "runner", "nats")
 HEALTHY_S, NEXT_RUN_S, DONE_S = 90.0, 180.0, 420.0
 OUTAGE_S = 4.0
 """How long what was killed stays away."""
-WORK_S = 3
-"""How long each run of the slow agent takes, so that a kill meets it at work."""
+WORK_S = 10
+"""How long each run of the slow agent takes, so that kills meet it at work also where containers start slowly."""
 REPOSITORY = "/var/lib/conveyor/gitea/repositories/acme/shop.git"
 
 
@@ -77,9 +77,8 @@ def test_containers_are_hardened_and_the_demo_gets_its_task_done(demo: Stack) ->
 def test_every_service_and_nats_may_be_killed_once(demo: Stack, overlay: tuple[Path, ...]) -> None:
     """Each is killed while an agent works, stays away for a while, and comes back."""
     demo.up()
-    seen = ""
     for name in KILLED:
-        seen = until(lambda before=seen: (now := run_of(demo)) != before and now, NEXT_RUN_S, f"a run after {seen!r}")
+        until(lambda: run_of(demo), NEXT_RUN_S, f"an agent at work while {name} is killed")
         demo.kill(name)
         assert demo.inspect(name)["State"]["ExitCode"] == 137
         time.sleep(OUTAGE_S)  # waits: an outage has a length
