@@ -16,6 +16,7 @@ from conveyor.contracts.commands import Merge
 from conveyor.contracts.errors import PermanentError, TransientError
 from conveyor.contracts.events import BranchPushed, IssueStarted, Origin
 from conveyor.contracts.ids import digest
+from conveyor.contracts.observed import CiState, CiStatus, MergeResult
 from conveyor.contracts.pipelines import default_pipeline
 from conveyor.contracts.project import Project
 from conveyor.contracts.streams import EFFECTS
@@ -89,6 +90,14 @@ class Bench:
     async def heads_told(self) -> list[str]:
         history = await EventLog(self.bus).history("shop", "SHOP-1")
         return [event.sha for _, _, event in history if isinstance(event, BranchPushed)]
+
+    async def cancel(self) -> None:
+        """The task waits for this merge no longer."""
+        tasks = TaskStore(self.bus)
+        stored = await tasks.load("shop", "SHOP-1")
+        assert stored is not None
+        gone = structs.replace(AWAITING, revision=2, stage="cancelled", waiting=Waiting.NOTHING, awaiting="")
+        await tasks.commit(TaskRecord(task=gone, event=STARTED), stored.seq)
 
     def head(self) -> str:
         return self.gitea.branch_sha(REPO, BRANCH) or ""
@@ -271,13 +280,28 @@ async def test_a_task_that_is_cancelled_while_ci_runs_leaves_the_queue(bench: Be
     await bench.with_pending_ci()
     merging = asyncio.ensure_future(bench.merge())
     await eventually(bench.heads_told)
-    gone = structs.replace(AWAITING, revision=2, stage="cancelled", waiting=Waiting.NOTHING, awaiting="")
-    stored = await TaskStore(bench.bus).load("shop", "SHOP-1")
-    assert stored is not None
-    await TaskStore(bench.bus).commit(TaskRecord(task=gone, event=STARTED), stored.seq)
+    await bench.cancel()
     await bench.gitea.set_status(REPO, BRANCH, "ci/test", "success")
     assert await merging is None
     assert await bench.merges() == 0
+
+
+@pytest.mark.behaviour("SE-16", "SE-19")
+async def test_a_task_that_is_cancelled_while_a_look_is_under_way_is_not_merged(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.project = structs.replace(SHOP, ci=True)
+
+    async def green_as_it_is_cancelled(*_: object) -> CiStatus:
+        await bench.cancel()
+        return CiStatus(state=CiState.GREEN)
+
+    async def nobody_wants_it(*_: object) -> MergeResult:
+        pytest.fail("asked to merge what was cancelled")
+
+    monkeypatch.setattr(bench.forge, "ci_status", green_as_it_is_cancelled)
+    monkeypatch.setattr(bench.forge, "merge", nobody_wants_it)
+    assert await bench.merge() is None
 
 
 @pytest.mark.behaviour("SE-4")

@@ -109,7 +109,9 @@ class _Turn:
         await self._trust(pull.head_sha)
         if await self._forge.compare_changed(self._repository, self._pin.head, self._project.target_branch):
             await self._update()
-        return await self._merge() if await self._is_green() else ""
+        if await self._is_green() and await self._is_wanted():  # a look may be long, and a merge cannot be taken back
+            return await self._merge()
+        return ""
 
     # --- the commit that may be merged ------------------------------------------------------------------------------
 
