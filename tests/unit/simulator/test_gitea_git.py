@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 REPO = "orch/demo"
@@ -42,6 +43,17 @@ async def test_a_push_larger_than_gits_buffer_is_streamed(bench: Any, clone: Pat
     await bench.git("-c", "core.compression=0", "commit", "-qm", "big", cwd=clone)
     await bench.git("-c", "core.compression=0", "push", "-q", "origin", "main", cwd=clone)
     assert await bench.gitea.read_file(REPO, "main", "big.bin") == blob.decode("utf-8", "replace")
+
+
+async def test_a_request_larger_than_a_pipe_is_read_whole_before_git_answers(bench: Any) -> None:
+    have = "".join(f"0032have {number:040x}\n" for number in range(1, 40_000))
+    want = f"0032want {bench.gitea.branch_sha(REPO, 'main')}\n0000{have}0009done\n"
+    service = f"{bench.gitea.clone_url(REPO, user='orch')}/git-upload-pack"
+    kind = {"Content-Type": "application/x-git-upload-pack-request"}
+    async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
+        answer = await client.post(service, content=want.encode(), headers=kind)
+    assert answer.status_code == 200
+    assert b"PACK" in answer.content
 
 
 async def test_a_token_opens_git_in_either_place(bench: Any, clone: Path) -> None:

@@ -1,8 +1,9 @@
-"""Clone, fetch and push over HTTP: git's own `http-backend` as a CGI child, bodies streamed both ways."""
+"""Clone, fetch and push over HTTP: git's own `http-backend` as a CGI child, whose answer is streamed."""
 
 import asyncio
-import contextlib
+import tempfile
 from collections.abc import AsyncIterator
+from typing import IO
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
@@ -81,18 +82,28 @@ class _Exchange:
         return StreamingResponse(parts, status, headers)
 
     async def run(self) -> tuple[int, dict[str, str], AsyncIterator[bytes]]:
-        """Start git and return its status, headers and body as it comes."""
-        process = await asyncio.create_subprocess_exec(
-            git_program(),
-            "http-backend",
-            env=git_environment() | self._cgi(),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        feeding = asyncio.create_task(self._feed(process), name="git-http-body")
+        """Start git and return its status, headers and body as it comes.
+
+        It starts when the request is here whole: who answers a stream listens for the client's leaving, and would
+        hear the rest of the request in git's place.
+        """
+        with tempfile.TemporaryFile() as given:
+            await self._read_into(given)
+            process = await asyncio.create_subprocess_exec(
+                git_program(),
+                "http-backend",
+                env=git_environment() | self._cgi(),
+                stdin=given,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+            )
         status, headers = await _head(process)
-        return status, headers, _body(process, feeding)
+        return status, headers, _body(process)
+
+    async def _read_into(self, given: IO[bytes]) -> None:
+        async for chunk in self._request.stream():
+            given.write(chunk)
+        given.seek(0)
 
     def _cgi(self) -> dict[str, str]:
         request, headers = self._request, self._request.headers
@@ -114,18 +125,6 @@ class _Exchange:
         }
         return variables | {name: value for name, value in optional.items() if value}
 
-    async def _feed(self, process: asyncio.subprocess.Process) -> None:
-        if process.stdin is None:
-            raise RuntimeError("the child was started without a pipe")
-        # The child may have said all it wants (an error) before it has read everything.
-        try:
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                async for chunk in self._request.stream():
-                    process.stdin.write(chunk)
-                    await process.stdin.drain()
-        finally:
-            process.stdin.close()
-
 
 async def _head(process: asyncio.subprocess.Process) -> tuple[int, dict[str, str]]:
     if process.stdout is None:
@@ -140,15 +139,13 @@ async def _head(process: asyncio.subprocess.Process) -> tuple[int, dict[str, str
     return status, headers
 
 
-async def _body(process: asyncio.subprocess.Process, feeding: asyncio.Task[None]) -> AsyncIterator[bytes]:
+async def _body(process: asyncio.subprocess.Process) -> AsyncIterator[bytes]:
     if process.stdout is None:
         raise RuntimeError("the child was started without a pipe")
     try:
         while chunk := await process.stdout.read(CHUNK_BYTES):
             yield chunk
-        await feeding
     finally:
-        feeding.cancel()
         if process.returncode is None and not process.stdout.at_eof():
             process.kill()
         await process.wait()
