@@ -108,13 +108,14 @@ async def run_git_bytes(cwd: Path, *args: str, stdin: bytes = b"", extra: Mappin
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
+    saying = asyncio.ensure_future(process.communicate(stdin or None))
     try:
-        out, err = await process.communicate(stdin or None)
+        out, err = await asyncio.shield(saying)
     except asyncio.CancelledError:
         # Whoever stops the server must not leave a child behind.
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-        await process.communicate()
+        await saying
         raise
     if process.returncode != 0:
         said = (err or out).decode("utf-8", "replace").strip()

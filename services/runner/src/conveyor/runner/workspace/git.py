@@ -97,14 +97,15 @@ class Git:
                 stderr=asyncio.subprocess.PIPE,
                 start_new_session=True,
             )
+        saying = asyncio.ensure_future(process.communicate())
         try:
             async with asyncio.timeout(self._timeout_s):
-                out, err = await process.communicate()
+                out, err = await asyncio.shield(saying)
         except TimeoutError as error:
-            await _end(process)
+            await _end(process, saying)
             raise TransientError(f"git {arguments[0]} took longer than {self._timeout_s:g} s") from error
         except BaseException:
-            await _end(process)
+            await _end(process, saying)
             raise
         text, errors = out.decode(errors="replace"), err.decode(errors="replace")
         if process.returncode:
@@ -120,13 +121,16 @@ def authorization(user: str, token: str) -> str:
     return "Basic " + base64.b64encode(pair.encode()).decode()
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Kill a git with all that it started, and take leave of it, also when it has gone just now."""
+async def _end(process: asyncio.subprocess.Process, saying: asyncio.Future[tuple[bytes, bytes]]) -> None:
+    """Kill a git with all that it started, and take leave of it, also when it has gone just now.
+
+    It is heard to its end by whoever hears it already: a pipe has one reader.
+    """
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     with contextlib.suppress(TimeoutError):  # its pipes end with it, unless something has left its group
         async with asyncio.timeout(_PIPES_END_S):
-            await process.communicate()
+            await saying
     await process.wait()
 
 
