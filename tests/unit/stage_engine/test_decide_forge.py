@@ -65,6 +65,12 @@ def test_a_review_sends_back_once_for_one_commit(story: Story) -> None:
     assert story.run_succeeds(head="b" * 40).again(said), "about another commit"
 
 
+@pytest.mark.behaviour("SE-3")
+@pytest.mark.parametrize("review", [ReviewValue.APPROVED, ReviewValue.REJECTED])
+def test_a_review_that_names_no_commit_is_no_news_at_any_head(story: Story, review: ReviewValue) -> None:
+    assert waits_for_ci(story).reviewed(review, head_sha="").last.ignored == "it names no commit"
+
+
 @pytest.mark.behaviour("SE-11")
 def test_changes_requested_on_the_pull_request_are_capped_too(story: Story) -> None:
     for _ in range(3):

@@ -59,7 +59,9 @@ def _fact(
 
 def _no_news(task: Task, event: CommitStatusChanged | ReviewSubmitted, name: str, value: str) -> str:
     sha = event.sha if isinstance(event, CommitStatusChanged) else event.head_sha
-    if sha and sha != task.head:
+    if not sha:
+        return "it names no commit"  # it would be news again at every new head
+    if sha != task.head:
         return f"about another commit: {sha[:12]}"
     if task.facts.get(name) == value:
         return "already known"
