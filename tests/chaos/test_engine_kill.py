@@ -91,6 +91,9 @@ QUEUE_MOMENTS = [
     for name, (place, pattern, nth) in QUEUE.items()
     for when in ("before", "after")
 ]
+WAIT_S = 40
+"""Some three seconds on two idle cores; a busy machine takes its time."""
+pytestmark = pytest.mark.timeout(4 * WAIT_S)
 _undisturbed: dict[bool, Story] = {}
 """By whether the target branch moves before the merge."""
 
@@ -134,12 +137,12 @@ async def carry(house: House, moment: Moment | None, eventually: Eventually, *, 
         runner.will("analyst", Play(outcome=RATE_LIMITED))
         trap.set(moment)
         await house.start(issue)
-        await eventually(lambda: seen.get(key) is Waiting.PERSON, timeout_s=20)
+        await eventually(lambda: seen.get(key) is Waiting.PERSON, timeout_s=WAIT_S)
         if moves:
             await house.gitea.push(REPO, "main", {"coffee.py": "black"})
         await house.judge(issue, ":approved:")
-        await eventually(lambda: seen.get(key) is Waiting.NOTHING, timeout_s=20)
-        await eventually(house.is_quiet, timeout_s=20)
+        await eventually(lambda: seen.get(key) is Waiting.NOTHING, timeout_s=WAIT_S)
+        await eventually(house.is_quiet, timeout_s=WAIT_S)
         assert trap.struck.is_set() == (moment is not None), "the moment never came"
         return await story_of(house, key)
 

@@ -1,4 +1,4 @@
-"""An agent that spends as it is told: `spender.py STEPS INPUT_TOKENS [same]`, a message and a call each 50 ms."""
+"""An agent that spends as it is told: `spender.py STEPS INPUT_TOKENS [same]`, a message and a call four times a second."""
 
 import json
 import signal
@@ -32,7 +32,7 @@ def main(steps: int, tokens: int, same: bool) -> None:
         usage = {"input_tokens": tokens, "output_tokens": 1}
         spent[0] += tokens
         say(type="assistant", message={"id": f"m{number}", "content": [use], "usage": usage})
-        time.sleep(0.05)  # waits: as an agent that works
+        time.sleep(0.25)  # waits: as an agent that works; a runner that is slow stops it before the next message
     end()
 
 
