@@ -165,6 +165,25 @@ async def test_the_branch_is_brought_up_to_date_before_the_merge_and_its_new_hea
     assert await bench.heads_told() == [bench.head()]
 
 
+@pytest.mark.behaviour("SE-16", "SE-17")
+async def test_a_merge_that_lands_in_the_middle_of_a_look_is_no_failure(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its owner lost the lease when it had asked for the merge already; this look began before the forge had it."""
+    await bench.gitea.push(REPO, "main", {"coffee.py": "black"})
+    update = bench.forge.update_branch
+
+    async def too_late(*which: Any) -> bool:
+        await bench.gitea.merge_pull(REPO, bench.command.pull_request)
+        return await update(*which)
+
+    monkeypatch.setattr(bench.forge, "update_branch", too_late)
+    done = await bench.merge()
+    assert done is not None
+    assert done["merge_sha"] == bench.gitea.branch_sha(REPO, "main")
+    assert await bench.merges() == 1
+
+
 @pytest.mark.behaviour("SE-16")
 async def test_checks_are_awaited_on_the_updated_commit(bench: Bench, eventually: Eventually) -> None:
     old = await bench.with_pending_ci()

@@ -168,7 +168,7 @@ async def _renewed(lease: Lease) -> bool:
         async with asyncio.timeout(max(lease.remaining_s - lease.period_s / 2, 0)):
             return await lease.renew()
     except (TransientError, TimeoutError) as error:
-        _log.warning("lease not renewed", lease=lease.name, reason=str(error))
+        _log.warning("lease not renewed", lease=lease.name, reason=str(error) or "it took too long")
         return lease.remaining_s > lease.period_s / 2
 
 

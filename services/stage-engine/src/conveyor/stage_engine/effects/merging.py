@@ -87,7 +87,7 @@ class _Turn:
         if entry := await self._yard.pins.get(self._pin_name):
             self._pin = msgspec.json.decode(entry.value, type=_Pin)
         while await self._is_wanted():
-            if merge_sha := await self._look():
+            if merge_sha := await self._look_or_merged():
                 return {"merge_sha": merge_sha, "head": self._pin.head}
             await pause(self._yard.clock, self._yard.stopping, self._delay_s)
         log.info("leaves the merge queue: nobody waits for it", task=self._command.key)
@@ -96,6 +96,16 @@ class _Turn:
     async def _is_wanted(self) -> bool:
         stored = await self._yard.tasks.load(self._command.project, self._command.key)
         return stored is not None and stored.record.task.awaiting == self._command.command_id
+
+    async def _look_or_merged(self) -> str:
+        """Look; what is refused may be merged by now, by a call whose owner lost its lease or its life meanwhile."""
+        try:
+            return await self._look()
+        except PermanentError:
+            pull = await self._forge.pull_request(self._repository, self._command.pull_request)
+            if pull is None or not pull.merged:
+                raise
+            return pull.merge_sha or pull.head_sha
 
     async def _look(self) -> str:
         """Do what is missing; return the merge commit, or nothing when there is something to wait for."""
