@@ -1,4 +1,4 @@
-"""Two engines at once, one or the other killed again and again while twenty tasks are under way."""
+"""Two engines at once, one or the other killed, or paused, again and again while twenty tasks are under way."""
 
 import asyncio
 import random
@@ -18,8 +18,10 @@ from tests.rigs.house import REPO, House, open_house
 from tests.rigs.story import story_of
 
 Eventually = Callable[..., Awaitable[Any]]
+Disturb = Callable[[tuple[EngineProcess, EngineProcess]], Awaitable[None]]
 TASKS = 20
 KILLS = 14
+PAUSES = 8
 SEED = 20_26
 
 
@@ -66,19 +68,31 @@ async def kill_now_and_then(engines: tuple[EngineProcess, EngineProcess]) -> Non
         engine.start_again()
 
 
+async def pause_now_and_then(engines: tuple[EngineProcess, EngineProcess]) -> None:
+    """Each pause outlasts leases and the server's patience, so that what was in hand is taken over."""
+    chance = random.Random(SEED)  # noqa: S311 - the same pauses on every run
+    for _ in range(PAUSES):
+        await asyncio.sleep(chance.uniform(0.1, 0.8))  # waits: for no condition, a pause comes at any time
+        engine = chance.choice(engines)
+        engine.pause()
+        await asyncio.sleep(chance.uniform(1.2, 2.0))  # waits: the pause
+        engine.go_on()
+
+
 @pytest.mark.timeout(150)  # 18 s on two idle cores
 @pytest.mark.behaviour("SE-2", "SE-3", "SE-4", "SE-16", "SE-17")
-async def test_many_tasks_end_alike_whichever_engine_dies(
-    house: House, engines: tuple[EngineProcess, EngineProcess], eventually: Eventually
+@pytest.mark.parametrize("disturb", [kill_now_and_then, pytest.param(pause_now_and_then, marks=pytest.mark.slow)])
+async def test_many_tasks_end_alike_whichever_engine_dies_or_sleeps(
+    house: House, engines: tuple[EngineProcess, EngineProcess], eventually: Eventually, disturb: Disturb
 ) -> None:
     """No command is doubled, no event applied twice, nothing lost: each task's story is that of an undisturbed one."""
     async with stand_in_runner.running(house), watching(house) as seen:
         (first,) = await carry(house, seen, eventually)
         await eventually(house.is_quiet, timeout_s=20)
         undisturbed = await story_of(house, first)
-        killing = asyncio.create_task(kill_now_and_then(engines))
+        disturbing = asyncio.ensure_future(disturb(engines))
         keys = await carry(house, seen, eventually, TASKS)
-        await killing
+        await disturbing
         await eventually(house.is_quiet, timeout_s=20)
     for key in keys:
         assert await story_of(house, key) == undisturbed

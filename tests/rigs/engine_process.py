@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -46,6 +47,16 @@ class EngineProcess:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+
+    def pause(self) -> None:
+        """Hold it where it stands, as a machine does that is out of breath; it keeps what it has in hand."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it go on, unaware of the time that has passed."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
 
 
 class ReconcilerProcess(EngineProcess):
