@@ -164,8 +164,9 @@ async def test_an_owner_whose_lease_was_seized_stops(bus: Bus, eventually: Event
     first = asyncio.ensure_future(one.effect(DeleteBranch(**HEAD, branch=BRANCH), task()))
     await eventually(lambda: one.begun)
     await Lease(Bucket(bus, LEASES), "repository.acme.shop", owner="operator", ttl_s=1).seize()
-    with pytest.raises(TransientError, match="taken over"):
+    with pytest.raises(TransientError, match="taken over") as lost:
         await first
+    assert lost.value.retry_after_s, "it comes again soon, however often it has come for another owner's lease before"
 
 
 @pytest.mark.behaviour("SE-17")

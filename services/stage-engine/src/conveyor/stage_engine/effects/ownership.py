@@ -29,7 +29,8 @@ def under_lease(effect: Effect, lease_of: LeaseOf) -> Effect:
         work = asyncio.ensure_future(effect(command, task))
         try:
             if not await held_until_done(lease, work):
-                raise TransientError(f"{lease.name} was taken over, or ran out; who owns it next carries on")
+                reason = f"{lease.name} was taken over, or ran out; who owns it next carries on"
+                raise TransientError(reason, retry_after_s=lease.period_s)  # the next may be nobody but us
             return work.result()
         finally:
             await cancel_until_ended(work, again_s=lease.period_s)
