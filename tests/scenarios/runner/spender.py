@@ -1,4 +1,4 @@
-"""An agent that spends as it is told: `spender.py STEPS INPUT_TOKENS [same]`, a message and a call four times a second."""
+"""An agent that spends as it is told: `spender.py STEPS INPUT_TOKENS [same]`, four messages and calls a second."""
 
 import json
 import signal
