@@ -124,6 +124,9 @@ async def nats(_shared_nats: NatsProcess) -> NatsProcess:
     """This worker's nats-server, running and without any stream."""
     if not _shared_nats.is_running:
         await _shared_nats.start()
+    # The server removes an account's folder when the last stream has gone, but only after its answer: a stream made
+    # meanwhile would find no place. A folder that is not empty stays.
+    (_shared_nats.directory / "jetstream" / "jetstream" / "$G" / "streams" / ".kept").mkdir(parents=True, exist_ok=True)
     await _forget_everything(_shared_nats.url)
     return _shared_nats
 
@@ -139,9 +142,11 @@ async def own_nats(tmp_path: Path) -> AsyncIterator[NatsProcess]:
 async def bus(nats: NatsProcess) -> AsyncIterator[Bus]:
     """A connection to `nats` with all streams and buckets in place."""
     connection = await connect(NatsSettings(url=nats.url), name="test")
-    await provision(connection)
-    yield connection
-    await connection.close()
+    try:
+        await provision(connection)
+        yield connection
+    finally:
+        await connection.close()
 
 
 async def _forget_everything(url: str) -> None:
