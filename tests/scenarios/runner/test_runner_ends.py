@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from conveyor.contracts import subjects
 from conveyor.contracts.events import RunFinished, RunStarted
-from conveyor.contracts.outcomes import OutcomeKind, OutcomeReason
+from conveyor.contracts.outcomes import Outcome, OutcomeKind, OutcomeReason
 from conveyor.runner.app import start
 from conveyor.runner.process.sweep import members
 from conveyor.servicekit.bus import CommandQueue, ask, connect, provision
@@ -25,10 +25,27 @@ from tests.scenarios.runner.rig import BRANCH, REPO, Eventually, Rig, process, r
 async def outage_rig(own_nats: NatsProcess, tmp_path: Path) -> AsyncIterator[Rig]:
     """A rig on a server of its own, which the test takes away and brings back."""
     bus = await connect(NatsSettings(url=own_nats.url), name="test")
-    await provision(bus)
-    async with world(tmp_path, bus, own_nats.url) as rig:
-        yield rig
-    await bus.close()
+    try:
+        await provision(bus)
+        async with world(tmp_path, bus, own_nats.url) as rig:
+            yield rig
+    finally:
+        await bus.close()
+
+
+async def outcome_over_outage(rig: Rig, nats: NatsProcess, eventually: Eventually, *, longer_s: float = 0) -> Outcome:
+    """Take the bus away while an agent works, bring it back so long after its end, and return what came of the run."""
+    agent = rig.agent({"developer": [{"do": "succeed", "delay_s": 1.0}]})
+    async with running(rig.settings(agent, ack_wait_s=60)):
+        command = await rig.order()
+        await eventually(lambda: members(command.run_id))
+        await nats.kill()
+        await eventually(lambda: not members(command.run_id))
+        await asyncio.sleep(longer_s)  # waits: the length of the outage is what matters here
+        await nats.start()
+        outcome = await rig.outcome(command, eventually, timeout_s=30)
+        await rig.acknowledged(eventually)
+    return outcome
 
 
 @pytest.mark.behaviour("RU-11")
@@ -85,38 +102,19 @@ async def test_an_outcome_outlives_a_bus_that_is_away(
     own_nats: NatsProcess, outage_rig: Rig, eventually: Eventually
 ) -> None:
     """The server is killed while the agent works and comes back later: the run goes on, and is told once."""
-    rig = outage_rig
-    agent = rig.agent({"developer": [{"do": "succeed", "delay_s": 1.0}]})
-    async with running(rig.settings(agent, ack_wait_s=30)):
-        command = await rig.order()
-        await eventually(lambda: members(command.run_id))
-        await own_nats.kill()
-        await eventually(lambda: not members(command.run_id))
-        await own_nats.start()
-        outcome = await rig.outcome(command, eventually, timeout_s=30)
-        await rig.acknowledged(eventually)
+    outcome = await outcome_over_outage(outage_rig, own_nats, eventually)
     assert outcome.kind is OutcomeKind.SUCCEEDED
-    assert outcome.head == rig.gitea.branch_sha(REPO, BRANCH)
-    assert len(await rig.events(RunFinished)) == 1
+    assert outcome.head == outage_rig.gitea.branch_sha(REPO, BRANCH)
+    assert len(await outage_rig.events(RunFinished)) == 1
 
 
 async def test_work_that_ends_in_a_long_outage_of_the_bus_is_brought_home_all_the_same(
     own_nats: NatsProcess, outage_rig: Rig, eventually: Eventually
 ) -> None:
     """The bus stays away for longer than any request waits: what the agent did, and cost, is pushed when it is back."""
-    rig = outage_rig
-    agent = rig.agent({"developer": [{"do": "succeed", "delay_s": 1.0}]})
-    async with running(rig.settings(agent, ack_wait_s=60)):
-        command = await rig.order()
-        await eventually(lambda: members(command.run_id))
-        await own_nats.kill()
-        await eventually(lambda: not members(command.run_id))
-        await asyncio.sleep(REQUEST_TIMEOUT_S * 2)  # waits: the length of the outage is what matters here
-        await own_nats.start()
-        outcome = await rig.outcome(command, eventually, timeout_s=30)
-        await rig.acknowledged(eventually)
+    outcome = await outcome_over_outage(outage_rig, own_nats, eventually, longer_s=REQUEST_TIMEOUT_S * 2)
     assert (outcome.kind, outcome.reason) == (OutcomeKind.SUCCEEDED, OutcomeReason.FINISHED)
-    assert outcome.head == rig.gitea.branch_sha(REPO, BRANCH)
+    assert outcome.head == outage_rig.gitea.branch_sha(REPO, BRANCH)
 
 
 @pytest.mark.behaviour("RU-10")
